@@ -1,0 +1,12 @@
+// The table of this instruction set's ops.
+#include "../impl.h"
+
+namespace rs::RS_BACKEND {
+
+const Ops ops = {
+#define RS_OP_ENTRY(name) &name,
+    RS_OPS(RS_OP_ENTRY)
+#undef RS_OP_ENTRY
+};
+
+}  // namespace rs::RS_BACKEND
