@@ -62,6 +62,8 @@ RS_API rs_status rs_measure_peaks(void* out, double out_bytes, double seconds);
 
 // Returns a handle to `count` elements, zero-filled, or 0 on failure.
 RS_API rs_tensor rs_tensor_create(int32_t dtype, double count);
+// The same without the pass that zero-fills: for outputs that an op writes whole before anybody reads them.
+RS_API rs_tensor rs_tensor_create_unfilled(int32_t dtype, double count);
 RS_API rs_status rs_tensor_destroy(rs_tensor x);
 // A handle to elements [offset, offset+count) of x that shares and keeps alive x's storage; 0 on failure.
 RS_API rs_tensor rs_tensor_view(rs_tensor x, double offset, double count);
