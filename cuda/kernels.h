@@ -60,10 +60,9 @@ RS_API rs_status rs_measure_peaks(void* out, double out_bytes, double seconds);
 
 // ---- tensors ----
 
-// Returns a handle to `count` elements, zero-filled, or 0 on failure.
+// Returns a handle to `count` elements, zero-filled, or 0 on failure. The zeros are written when something first reads
+// them or writes a part, so an op's output costs no extra pass, and old contents of memory never show.
 RS_API rs_tensor rs_tensor_create(int32_t dtype, double count);
-// The same without the pass that zero-fills: for outputs that an op writes whole before anybody reads them.
-RS_API rs_tensor rs_tensor_create_unfilled(int32_t dtype, double count);
 RS_API rs_status rs_tensor_destroy(rs_tensor x);
 // A handle to elements [offset, offset+count) of x that shares and keeps alive x's storage; 0 on failure.
 RS_API rs_tensor rs_tensor_view(rs_tensor x, double offset, double count);
@@ -237,3 +236,42 @@ RS_API rs_status rs_bits_per_byte_sums(void* out, double out_bytes, const void* 
                                        double token_bytes_bytes, int32_t n, int32_t v);
 
 // ---- tokenizer (the same code in both builds; cuda/tokenizer/) ----
+// Byte-pair vocabularies over UTF-8 text (arXiv:1508.07909 on bytes). Text is first cut into the pieces of the pattern in
+// cuda/tokenizer/split.h; a byte outside any well-formed UTF-8 sequence is one character of no class and passes through
+// unchanged. Entry b < 256 is the byte b, every later entry a merge of two earlier ones. Special tokens live above the
+// ABI, with ids behind the last entry: text never gives them. Results do not depend on the number of threads (0: all
+// cores). Documents are byte ranges of one buffer: document i is text[ends[i-1] … ends[i]), ends float64[documents],
+// rising, the last one text_bytes. Handles are slot and generation; 0 is failure. No runtime has to be open.
+typedef uint32_t rs_bpe_trainer;
+typedef uint32_t rs_tokenizer;
+
+RS_API rs_bpe_trainer rs_bpe_trainer_create(int32_t threads);
+RS_API rs_status rs_bpe_trainer_destroy(rs_bpe_trainer trainer);
+// Counts the pieces of documents; pieces do not cross documents. RS_INVALID after rs_bpe_trainer_begin.
+RS_API rs_status rs_bpe_trainer_add(rs_bpe_trainer trainer, const void* text, double text_bytes, const void* ends,
+                                    double ends_bytes);
+// Ends the counting; once, before the first step.
+RS_API rs_status rs_bpe_trainer_begin(rs_bpe_trainer trainer);
+// Makes up to `merges` more entries, each of the most frequent pair (overlapping places counted; of equals the lowest
+// first id, then the lowest second id). Fills float64[2]: merges made so far, 1 if no pair is left, else 0.
+RS_API rs_status rs_bpe_trainer_step(void* out, double out_bytes, rs_bpe_trainer trainer, int32_t merges);
+// The vocabulary of the merges made so far; the trainer stays as it is.
+RS_API rs_tokenizer rs_tokenizer_create_trained(rs_bpe_trainer trainer, int32_t threads);
+// A vocabulary from the bytes of its entries, entry i being bytes[ends[i-1] … ends[i]). Fails unless the first 256 are
+// the single bytes in order and each later one is what the entries before it leave as exactly two.
+RS_API rs_tokenizer rs_tokenizer_create(const void* bytes, double bytes_bytes, const void* ends, double ends_bytes,
+                                        int32_t threads);
+RS_API rs_status rs_tokenizer_destroy(rs_tokenizer tokenizer);
+// Fills float64[2]: entries, and bytes of all entries together.
+RS_API rs_status rs_tokenizer_sizes(void* out, double out_bytes, rs_tokenizer tokenizer);
+// Fills uint8[bytes] and float64[entries] in the form that rs_tokenizer_create takes.
+RS_API rs_status rs_tokenizer_entries(void* bytes, double bytes_bytes, void* ends, double ends_bytes,
+                                      rs_tokenizer tokenizer);
+// Fills uint32[2·(entries − 256)]: the two parts of each entry from 256 on.
+RS_API rs_status rs_tokenizer_merges(void* merges, double merges_bytes, rs_tokenizer tokenizer);
+// Writes the ids of all documents one after another to `ids` (uint16 if id_bytes is 2, uint32 if 4; room for one id a
+// byte of text) and where each document's ids end to id_ends (float64[documents]). What lies behind the last id is
+// undefined. uint16 needs at most 65,536 entries.
+RS_API rs_status rs_tokenizer_encode(void* ids, double ids_bytes, void* id_ends, double id_ends_bytes, const void* text,
+                                     double text_bytes, const void* ends, double ends_bytes, rs_tokenizer tokenizer,
+                                     int32_t id_bytes);
