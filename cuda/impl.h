@@ -14,6 +14,10 @@ struct Error {
   std::string text;
 };
 
+// Throws Error with a text made like printf (core.cpp). Op files call this and never build the text themselves: the
+// library's inline string code, compiled for AVX-512, would be merged into the portable build by the linker.
+[[noreturn]] void fail(rs_status code, const char* format, ...) __attribute__((format(printf, 2, 3)));
+
 // Where elements live: one block of the allocator, shared by a tensor and its views.
 struct Storage;
 
@@ -22,7 +26,8 @@ struct Tensor {
   int64_t count;       // elements
   int32_t dtype;       // RS_F32 …
   bool parameter;      // products may keep a packed copy …
-  uint64_t version;    // … valid for this version; grows with every write through the ABI, never repeats in a process
+  uint64_t version;    // … valid for this version of its storage; a write to the tensor or to any view of the same
+                       // storage gives a new one, and none repeats in a process
   Storage* storage;
 
   float* f32() const { return static_cast<float*>(data); }
@@ -56,6 +61,13 @@ class Scratch {
   void* data_;
   Storage* storage_;
 };
+
+// A copy that an op keeps beside a tensor marked as parameter, such as packed panels, under a `key` of its own (which
+// tells layouts and sizes apart; not 0). `find_derived` gives the copy made for exactly these elements since they were
+// last written, or nullptr. `keep_derived` gives `bytes` of 64-byte aligned memory to fill, reusing an outdated copy's
+// block; it may throw Error. The memory goes with the tensor's storage.
+void* find_derived(const Tensor* x, uint64_t key);
+void* keep_derived(const Tensor* x, uint64_t key, size_t bytes);
 
 // Adds to the count of operations that rs_counters reports.
 void count_operations(double operations);

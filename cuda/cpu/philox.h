@@ -1,48 +1,42 @@
-// Philox4x32-10 (Salmon et al., SC 2011), the counter-based generator behind random_uniform, random_normal and dropout.
-// Element i of a tensor uses word i mod 4 of counter i div 4 (words 0 and 1 of the counter; 2 and 3 are 0) under the
-// key `seed`, so every build and any number of threads draw the same.
+// Philox4x32-10 (Salmon et al., SC'11; Random123): random bits from a counter and a key, so that element i of a tensor
+// depends on the seed and i alone. For ops that draw: element i gets word i mod 4 of block ⌊i/4⌋.
 #pragma once
 #include <cstdint>
 
 namespace rs::RS_BACKEND {
 
-// Counters that philox_words takes at once: loops of this length become vector code.
-constexpr int philox_batch = 16;
+constexpr int philox_batch = 16;  // blocks computed side by side, one to a vector lane
 
-// words[4·philox_batch] = the words of counters first … first + philox_batch − 1, four by four: the words of elements
-// 4·first and on.
-static inline void philox_words(uint32_t* words, uint64_t first, uint64_t seed) {
-  uint32_t a[philox_batch], b[philox_batch], c[philox_batch], d[philox_batch];
+// The 4·philox_batch words of blocks first_block, first_block+1, …: block b has the counter (b's low 32 bits, its high
+// 32 bits, 0, 0) and the key (the seed's low 32 bits, its high 32 bits).
+inline void philox_words(uint32_t* words, uint64_t first_block, uint64_t seed) {
+  uint32_t c0[philox_batch], c1[philox_batch], c2[philox_batch], c3[philox_batch];
   for (int i = 0; i < philox_batch; i++) {
-    const uint64_t counter = first + static_cast<uint64_t>(i);
-    a[i] = static_cast<uint32_t>(counter);
-    b[i] = static_cast<uint32_t>(counter >> 32);
-    c[i] = 0;
-    d[i] = 0;
+    c0[i] = uint32_t(first_block + uint64_t(i));
+    c1[i] = uint32_t((first_block + uint64_t(i)) >> 32);
+    c2[i] = c3[i] = 0;
   }
-  uint32_t key_low = static_cast<uint32_t>(seed), key_high = static_cast<uint32_t>(seed >> 32);
+  uint32_t k0 = uint32_t(seed), k1 = uint32_t(seed >> 32);
   for (int round = 0; round < 10; round++) {
     for (int i = 0; i < philox_batch; i++) {
-      const uint64_t p = uint64_t{0xD2511F53} * a[i], q = uint64_t{0xCD9E8D57} * c[i];
-      const uint32_t next_a = static_cast<uint32_t>(q >> 32) ^ b[i] ^ key_low;
-      const uint32_t next_c = static_cast<uint32_t>(p >> 32) ^ d[i] ^ key_high;
-      b[i] = static_cast<uint32_t>(q);
-      d[i] = static_cast<uint32_t>(p);
-      a[i] = next_a;
-      c[i] = next_c;
+      const uint64_t p0 = uint64_t{0xD2511F53u} * c0[i], p1 = uint64_t{0xCD9E8D57u} * c2[i];
+      c0[i] = uint32_t(p1 >> 32) ^ c1[i] ^ k0;
+      c1[i] = uint32_t(p1);
+      c2[i] = uint32_t(p0 >> 32) ^ c3[i] ^ k1;
+      c3[i] = uint32_t(p0);
     }
-    key_low += 0x9E3779B9;
-    key_high += 0xBB67AE85;
+    k0 += 0x9E3779B9u;
+    k1 += 0xBB67AE85u;
   }
   for (int i = 0; i < philox_batch; i++) {
-    words[4 * i] = a[i];
-    words[4 * i + 1] = b[i];
-    words[4 * i + 2] = c[i];
-    words[4 * i + 3] = d[i];
+    words[4 * i] = c0[i];
+    words[4 * i + 1] = c1[i];
+    words[4 * i + 2] = c2[i];
+    words[4 * i + 3] = c3[i];
   }
 }
 
-// A word as a float32 in [0, 1): 24 bits, so that 1 is never reached.
-static inline float philox_unit(uint32_t word) { return static_cast<float>(word >> 8) * 0x1p-24f; }
+// A number in [0, 1) from the upper 24 bits, every value exact in float32.
+inline float philox_unit(uint32_t word) { return float(word >> 8) * 0x1p-24f; }
 
 }  // namespace rs::RS_BACKEND
