@@ -75,6 +75,8 @@ RS_API int32_t rs_runtime_describe(void* buffer, double capacity) {
 
 RS_API int32_t rs_last_error(void* buffer, double capacity) { return copy_text(last_error(), buffer, capacity); }
 
+RS_API rs_status rs_last_status(void) { return last_status(); }
+
 RS_API rs_status rs_sync(void) {
   RS_RUN("sync", [&] { device_sync(); });
 }

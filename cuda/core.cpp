@@ -42,6 +42,7 @@ Runtime& runtime() {
 }
 
 thread_local std::string error_text;
+thread_local rs_status error_code = RS_OK;
 
 double now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
@@ -118,6 +119,7 @@ rs_status report_exception(const char* op) {
   } catch (...) {
     error_text.clear();  // not even the text could be allocated; the code says enough
   }
+  error_code = code;
   return code;
 }
 
@@ -131,6 +133,7 @@ int32_t copy_text(const std::string& text, void* buffer, double capacity) {
 }
 
 const std::string& last_error() { return error_text; }
+rs_status last_status() { return error_code; }
 
 // ---- calls and profile ----
 

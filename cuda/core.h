@@ -66,7 +66,8 @@ class Call {
 
 rs_status report_exception(const char* op);  // call inside catch (...)
 int32_t copy_text(const std::string& text, void* buffer, double capacity);
-const std::string& last_error();
+const std::string& last_error();  // of this thread
+rs_status last_status();
 
 bool runtime_ready();
 void runtime_mark_ready();

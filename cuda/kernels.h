@@ -39,6 +39,8 @@ RS_API rs_status rs_runtime_set_isa(int32_t isa);
 RS_API int32_t rs_runtime_describe(void* buffer, double capacity);
 // Text of the last error on this thread, UTF-8, cut to `capacity` bytes; returns its length.
 RS_API int32_t rs_last_error(void* buffer, double capacity);
+// Status of the last failure on this thread, for functions that return a handle.
+RS_API rs_status rs_last_status(void);
 // Waits for all that was enqueued and reports a device fault with the op's name.
 RS_API rs_status rs_sync(void);
 // Fills float64[8]: live bytes, peak live bytes, bytes held from the system, live tensors, damaged guard words,

@@ -1,0 +1,186 @@
+/**
+ * Builds the kernel library with CMake when the one of these sources is absent, and is `deno task build`.
+ * Written under a temporary name and renamed: a library that is loaded is never overwritten, a half-written one never
+ * found. Two builds of one home folder wait for each other.
+ * @module
+ */
+import { createHash } from "node:crypto";
+import { dirname, join } from "node:path";
+import { resolveHome } from "./home.ts";
+import { findLibrary, libraryFile, libraryPath, sourceFolder } from "./lib.ts";
+
+/** How to build. */
+export interface BuildOptions {
+  /** `cpu` is the one build there is so far. */
+  device?: "cpu";
+  /** Called with each line of progress; they go to stderr when absent. */
+  onProgress?: (line: string) => void;
+}
+
+/** A build that ended without a library: one sentence, and the compiler's own words in `details`. */
+export class BuildError extends Error {
+  override name = "BuildError";
+  readonly details: string;
+  constructor(message: string, details = "", options?: ErrorOptions) {
+    super(message, options);
+    this.details = details;
+  }
+}
+
+/** Runs a program, hands on its lines, and returns its output; a sentence says what it is for when it is missing. */
+async function runProgram(
+  program: string,
+  args: string[],
+  onLine: (line: string) => void,
+): Promise<{ success: boolean; output: string }> {
+  let child: Deno.ChildProcess;
+  try {
+    child = new Deno.Command(program, { args, stdin: "null", stdout: "piped", stderr: "piped" }).spawn();
+  } catch (cause) {
+    if (cause instanceof Deno.errors.NotFound) {
+      throw new BuildError(`${program} was not found: install CMake 3.16 or newer and a C++17 compiler`, "", { cause });
+    }
+    if (cause instanceof Deno.errors.NotCapable) {
+      throw new BuildError(`building the library needs the permission --allow-run=${program}`, "", { cause });
+    }
+    throw cause;
+  }
+  let output = "";
+  async function drain(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<void> {
+    let rest = "";
+    for await (const text of stream.pipeThrough(new TextDecoderStream())) {
+      output += text;
+      const lines = (rest + text).split("\n");
+      rest = lines.pop()!;
+      lines.forEach(onLine);
+    }
+    if (rest) onLine(rest);
+  }
+  const [status] = await Promise.all([child.status, drain(child.stdout), drain(child.stderr)]);
+  return { success: status.success, output };
+}
+
+/** Says in one sentence why CMake or the compiler failed. */
+function explain(output: string): BuildError {
+  const details = output.split("\n").filter((line) => /error|fatal|No space/i.test(line)).slice(0, 20).join("\n");
+  if (/No space left on device/.test(output)) {
+    return new BuildError("the disk is full: the library could not be built (it needs about 50 MB)", details);
+  }
+  if (/CMAKE_CXX_COMPILER|No CMAKE_CXX|not able to compile a simple test program/.test(output)) {
+    return new BuildError(
+      "no working C++ compiler was found: install g++ or clang++ (C++17), or name one in CXX",
+      details,
+    );
+  }
+  if (/CMake [\d.]+ or higher is required/.test(output)) {
+    return new BuildError("this CMake is too old: install CMake 3.16 or newer", details);
+  }
+  return new BuildError("the library could not be built: the compiler's errors follow", details || output.slice(-2000));
+}
+
+/** A file system's refusals in one sentence. */
+function explainFile(cause: unknown, home: string): unknown {
+  if (cause instanceof BuildError) return cause;
+  const text = cause instanceof Error ? cause.message : String(cause);
+  if (/No space left|os error 28/.test(text)) {
+    return new BuildError(`the disk of ${home} is full: the library could not be built (it needs about 50 MB)`, "", {
+      cause,
+    });
+  }
+  if (cause instanceof Deno.errors.NotCapable) {
+    return new BuildError(`building the library needs read and write access: --allow-read --allow-write=${home}`, "", {
+      cause,
+    });
+  }
+  if (cause instanceof Deno.errors.PermissionDenied || /os error (13|20|30)/.test(text)) {
+    return new BuildError(`${home} can't be written (${text}): set RESEARCHSWARM_HOME to a folder that can`, "", {
+      cause,
+    });
+  }
+  return cause;
+}
+
+async function build(home: string, device: "cpu", onProgress: (line: string) => void): Promise<string> {
+  const source = sourceFolder();
+  // A build folder belongs to one checkout; objects are reused between its versions.
+  const place = createHash("sha256").update(source).digest("hex").slice(0, 8);
+  const folder = join(home, "build", `${device}-${place}`);
+  await Deno.mkdir(folder, { recursive: true });
+  using lock = await Deno.open(join(home, "build", `${device}-${place}.lock`), { create: true, write: true });
+  await lock.lock(true);
+  const built = await findLibrary(home, device);
+  if (built) return built; // by the process that held the lock
+  onProgress(`building the ${device} library (once for these sources; under a minute)`);
+  const start = performance.now();
+  // Sources that change while the compiler reads them would land under the wrong hash.
+  for (let attempt = 0; attempt < 3; attempt++) {
+    const target = await libraryPath(home, device);
+    const quiet = () => {};
+    let result = await runProgram("cmake", ["-S", source, "-B", folder], quiet);
+    if (!result.success && /CMakeCache\.txt/.test(result.output)) {
+      await Deno.remove(folder, { recursive: true }); // made by another CMake or at another place
+      result = await runProgram("cmake", ["-S", source, "-B", folder], quiet);
+    }
+    if (!result.success) throw explain(result.output);
+    let shown = -1;
+    const jobs = String(navigator.hardwareConcurrency);
+    result = await runProgram("cmake", ["--build", folder, "--target", device, "--parallel", jobs], (line) => {
+      const percent = Number(line.match(/^\[ *(\d+)%\]/)?.[1] ?? -1);
+      if (percent >= shown + 20) onProgress(`building the ${device} library: ${shown = percent} %`);
+    });
+    if (await libraryPath(home, device) !== target) continue;
+    if (!result.success) throw explain(result.output);
+    await Deno.mkdir(dirname(target), { recursive: true });
+    const temporary = `${target}.${crypto.randomUUID()}.tmp`;
+    try {
+      await Deno.copyFile(join(folder, libraryFile(device)), temporary);
+      await Deno.rename(temporary, target);
+    } catch (error) {
+      await Deno.remove(temporary).catch(() => {});
+      throw error;
+    }
+    onProgress(`built ${target} in ${((performance.now() - start) / 1000).toFixed(1)} s`);
+    return target;
+  }
+  throw new BuildError("the library's sources kept changing during the build: build again");
+}
+
+/**
+ * The path of the library of these sources, built first where it is absent.
+ * @param home the home folder; the library goes to `home/lib/<hash>/`, objects stay in `home/build/`
+ * @throws BuildError with one sentence: no cmake, no compiler, no space, no permission, errors in the sources
+ */
+export async function ensureLibrary(home: string, options: BuildOptions = {}): Promise<string> {
+  const device = options.device ?? "cpu";
+  try {
+    return await findLibrary(home, device) ?? await build(home, device, options.onProgress ?? console.error);
+  } catch (error) {
+    throw explainFile(error, home);
+  }
+}
+
+const usage = `Builds the kernel library where it is absent and prints its path.
+
+usage: deno task build [--home FOLDER]
+
+  --home FOLDER   where the library goes (default: RESEARCHSWARM_HOME, else the user's cache folder)
+  --help          this text`;
+
+if (import.meta.main) {
+  const args = [...Deno.args];
+  let home: string | null = null;
+  try {
+    for (let arg = args.shift(); arg !== undefined; arg = args.shift()) {
+      if (arg === "--help" || arg === "-h") {
+        console.log(usage);
+        Deno.exit(0);
+      } else if (arg === "--home" && args.length > 0) home = args.shift()!;
+      else throw new BuildError(arg === "--home" ? "--home needs a folder" : `unknown argument ${arg}, see --help`);
+    }
+    console.log(await ensureLibrary(home ?? resolveHome()));
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error);
+    if (error instanceof BuildError && error.details) console.error(error.details);
+    Deno.exit(1);
+  }
+}
