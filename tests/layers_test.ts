@@ -11,7 +11,7 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 const layers: [name: string, pattern: RegExp][] = [
   ["cuda", /^cuda\//],
   ["memory", /^memory\//],
-  ["tensor layer", /^trainer\/(ops\/.*|tensor|autograd|nn|optim|schedule|safetensors|contract)(\.ts)?$/],
+  ["tensor layer", /^trainer\/(ops\/.*|tensor|tape|autograd|nn|optim|schedule|safetensors|contract)(\.ts)?$/],
   ["harness", /^trainer\/(data\/.*|tokenizer|prepare|presets|space)(\.ts)?$/],
   ["train.ts", /^trainer\/train\.ts$/],
   ["run", /^trainer\/(run\/.*|parity\.ts|bench\.ts|bench\/.*)$/],

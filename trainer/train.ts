@@ -35,7 +35,7 @@ import {
 } from "./ops/mod.ts";
 import { type Group, Optimizer } from "./optim.ts";
 import { decayToZero, learningRateFactor, ramp } from "./schedule.ts";
-import { Tensor } from "./tensor.ts";
+import { keep, Tensor } from "./tensor.ts";
 
 /** The numbers of this model and its training; one constant a line, with the range that a search may use. */
 export const config = {
@@ -96,4 +96,229 @@ export function valid(c: GptConfig): true | string {
     return `batchTokens ${c.batchTokens} takes too many micro-batches a step`;
   }
   return true;
+}
+
+/** Weights of one layer. */
+interface Layer {
+  readonly query: Tensor;
+  readonly key: Tensor;
+  readonly value: Tensor;
+  readonly attentionOut: Tensor;
+  readonly up: Tensor;
+  readonly down: Tensor;
+  /** Value embedding [V, G·D] and its gates [G, 32], in every second layer. */
+  readonly valueEmbedding: Tensor | null;
+  readonly gate: Tensor | null;
+  /** Position t sees t − window … t. */
+  readonly window: number;
+}
+
+/** The model. Weight names are those of `tests/data/gpt-small.safetensors`. */
+export class Gpt implements Model {
+  readonly config: GptConfig;
+  readonly #parameters = new Parameters();
+  readonly #heads: number;
+  readonly #keyValueHeads: number;
+  readonly #cos: Tensor;
+  readonly #sin: Tensor;
+  readonly #layers: readonly Layer[];
+  /** [V, C] */
+  readonly tokenEmbedding: Tensor;
+  /** [V, C]; the same tensor as `tokenEmbedding` where they are tied. */
+  readonly head: Tensor;
+  /** [depth]: what a layer keeps of the residual stream, and what it takes of the first one. */
+  readonly residLambdas: Tensor;
+  readonly x0Lambdas: Tensor;
+
+  constructor(setup: Setup<GptConfig>) {
+    const { config: c, vocabSize, sequenceLength } = setup;
+    const complaint = valid(c);
+    if (complaint !== true) throw new Error(complaint);
+    this.config = c;
+    this.#heads = c.width / c.headDim;
+    this.#keyValueHeads = Math.max(1, Math.round(this.#heads * c.keyValueShare));
+    const random = new Random(setup.seed);
+    const parameters = this.#parameters;
+    const ropes = ropeTables(sequenceLength, c.headDim, c.ropeBase);
+    this.#cos = keep(ropes.cos);
+    this.#sin = keep(ropes.sin);
+    const embeddingStd = c.tiedEmbeddings ? c.headInitStd : c.embeddingInitStd;
+    const table = random.normal([vocabSize, c.width], 0, embeddingStd);
+    this.tokenEmbedding = parameters.add("transformer.wte.weight", table);
+    this.#layers = Array.from({ length: c.depth }, (_, i) => this.#createLayer(i, setup, random));
+    this.residLambdas = parameters.add("resid_lambdas", Tensor.zeros([c.depth]).fill(1));
+    this.x0Lambdas = parameters.add("x0_lambdas", Tensor.zeros([c.depth]).fill(c.x0LambdaInit));
+    this.head = c.tiedEmbeddings
+      ? this.tokenEmbedding
+      : parameters.add("lm_head.weight", random.normal([vocabSize, c.width], 0, c.headInitStd));
+  }
+
+  #createLayer(i: number, { config: c, vocabSize, sequenceLength }: Setup<GptConfig>, random: Random): Layer {
+    const keyValueWidth = this.#keyValueHeads * c.headDim;
+    // SwiGLU has a third matrix; two thirds of the width make it as large as the others.
+    const gated = c.activation === "swiglu";
+    const hidden = gated ? 8 * Math.round(c.mlpRatio * c.width / 12) : c.mlpRatio * c.width;
+    const add = (name: string, tensor: Tensor) => this.#parameters.add(`transformer.h.${i}.${name}.weight`, tensor);
+    const matrix = (outputs: number) => random.matrix(outputs, c.width, c.initScale);
+    const hasValueEmbedding = c.valueEmbeddings && i % 2 === (c.depth - 1) % 2;
+    const short = c.windowPattern[i % c.windowPattern.length] === "S" && i !== c.depth - 1;
+    return {
+      query: add("attn.c_q", matrix(c.width)),
+      key: add("attn.c_k", matrix(keyValueWidth)),
+      value: add("attn.c_v", matrix(keyValueWidth)),
+      // Outputs start at zero: at first a layer leaves the residual stream as it is.
+      attentionOut: add("attn.c_proj", Tensor.zeros([c.width, c.width])),
+      up: add("mlp.c_fc", matrix(gated ? 2 * hidden : hidden)),
+      down: add("mlp.c_proj", Tensor.zeros([c.width, hidden])),
+      valueEmbedding: hasValueEmbedding
+        ? this.#parameters.add(`value_embeds.${i}.weight`, valueTable(random, vocabSize, keyValueWidth, c))
+        : null,
+      gate: hasValueEmbedding
+        ? add("attn.ve_gate", Tensor.zeros([this.#keyValueHeads, Math.min(GATE_CHANNELS, c.width)]))
+        : null,
+      window: short ? Math.floor(sequenceLength * c.shortWindow) : sequenceLength,
+    };
+  }
+
+  parameters(): Map<string, Tensor> {
+    return this.#parameters.map();
+  }
+
+  /** Matrices of the layers, which Muon trains. */
+  matrices(): Tensor[] {
+    return this.#layers.flatMap((l) => [l.query, l.key, l.value, l.attentionOut, l.up, l.down, ...optional(l.gate)]);
+  }
+
+  /** Tables of value embeddings. */
+  valueEmbeddings(): Tensor[] {
+    return this.#layers.flatMap((l) => optional(l.valueEmbedding));
+  }
+
+  logits(tokens: Tensor): Tensor {
+    return softcap(linear(this.#trunk(tokens), this.head), this.config.softCap);
+  }
+
+  /** Mean cross entropy in nats, a scalar; the logits never exist as a whole. */
+  loss(tokens: Tensor, targets: Tensor): Tensor {
+    return linearCrossEntropy(this.#trunk(tokens), this.head, targets, { softCap: this.config.softCap });
+  }
+
+  /** Tokens [B, T] → what the head reads, [B, T, C]. */
+  #trunk(tokens: Tensor): Tensor {
+    const x0 = rmsNorm(embedding(this.tokenEmbedding, tokens));
+    let x = x0;
+    for (const [i, layer] of this.#layers.entries()) {
+      const { mixed, normed } = mixRmsNorm(x, x0, this.residLambdas, this.x0Lambdas, i);
+      x = linear(this.#attend(layer, normed, tokens), layer.attentionOut, { residual: mixed });
+      x = this.#mlp(layer, rmsNorm(x), x);
+    }
+    return rmsNorm(x);
+  }
+
+  /** h [B, T, C] → [B, T, C], before the output matrix. */
+  #attend(layer: Layer, h: Tensor, tokens: Tensor): Tensor {
+    const [b, t, width] = h.shape;
+    const { headDim } = this.config;
+    const gate = layer.gate && linear(slice(h, 2, 0, layer.gate.shape[1]), layer.gate);
+    const project = (weight: Tensor, heads: number) => reshape(linear(h, weight), [b, t, heads, headDim]);
+    const q = ropeRmsNorm(project(layer.query, this.#heads), this.#cos, this.#sin);
+    const k = ropeRmsNorm(project(layer.key, this.#keyValueHeads), this.#cos, this.#sin);
+    let v = project(layer.value, this.#keyValueHeads);
+    if (gate && layer.valueEmbedding) v = gatedValueEmbedding(v, layer.valueEmbedding, tokens, gate);
+    return reshape(attention(q, k, v, { window: layer.window }), [b, t, width]);
+  }
+
+  /** residual + MLP(h). */
+  #mlp({ up, down }: Layer, h: Tensor, residual: Tensor): Tensor {
+    switch (this.config.activation) {
+      case "relu2":
+        return reluSquaredMlp(h, up, down, residual);
+      case "gelu":
+        return linear(gelu(linear(h, up)), down, { residual });
+      default:
+        return linear(swiglu(linear(h, up)), down, { residual });
+    }
+  }
+}
+
+function optional(tensor: Tensor | null): Tensor[] {
+  return tensor ? [tensor] : [];
+}
+
+function valueTable(random: Random, vocabSize: number, width: number, c: GptConfig): Tensor {
+  const bound = c.initScale * Math.sqrt(3 / c.width);
+  return random.uniform([vocabSize, width], -bound, bound);
+}
+
+/** Builds the model with its initial weights. */
+export function createModel(setup: Setup<GptConfig>): Gpt {
+  return new Gpt(setup);
+}
+
+/** The optimizer with the learning rates, momenta and decays that a run's schedule starts from. */
+export function createOptimizer(model: Gpt): Optimizer {
+  const c = model.config;
+  // Learning rates were tuned at width 768.
+  const s = (c.width / 768) ** -0.5;
+  const betas = [c.adamBeta1, c.adamBeta2] as const;
+  const adamw = (parameters: Tensor[], learningRate: number, weightDecay: number, b = betas): Group => {
+    return { kind: "adamw", parameters, learningRate, betas: b, eps: 1e-10, weightDecay };
+  };
+  return new Optimizer([
+    adamw([model.head], c.unembeddingLearningRate * s, c.headWeightDecay),
+    ...c.tiedEmbeddings ? [] : [adamw([model.tokenEmbedding], c.embeddingLearningRate * s, c.embeddingWeightDecay)],
+    adamw(model.valueEmbeddings(), c.embeddingLearningRate * s, c.valueEmbeddingWeightDecay),
+    adamw([model.residLambdas], c.scalarLearningRate * 0.01, 0),
+    adamw([model.x0Lambdas], c.scalarLearningRate, 0, [0.96, 0.95]),
+    {
+      kind: "muon",
+      parameters: model.matrices(),
+      learningRate: c.matrixLearningRate,
+      momentum: c.muonMomentum,
+      beta2: c.muonBeta2,
+      weightDecay: c.weightDecay,
+      iterations: c.muonIterations,
+    },
+  ]);
+}
+
+/** Trains until the harness has no more batches. */
+export function train(run: Run<GptConfig>, model: Model): void {
+  const gpt = model as Gpt;
+  const c = run.config;
+  const rows = Math.max(1, Math.min(c.microBatchRows, Math.floor(c.batchTokens / run.sequenceLength)));
+  const microBatches = Math.max(1, Math.round(c.batchTokens / (rows * run.sequenceLength)));
+  const optimizer = createOptimizer(gpt);
+  const learningRates = optimizer.groups.map((group) => group.learningRate);
+  const schedule = {
+    warmUp: c.warmUp,
+    warmDown: c.warmDown,
+    finalFraction: c.finalLearningRateFraction,
+    shape: c.warmDownShape as "linear" | "cosine",
+  };
+  for (let step = 0;; step++) {
+    const first = run.nextBatch(rows);
+    if (first === null) break;
+    run.step(() => {
+      let loss = gpt.loss(first.inputs, first.targets);
+      backward(microBatches > 1 ? scale(loss, 1 / microBatches) : loss);
+      for (let micro = 1; micro < microBatches; micro++) {
+        const batch = run.nextBatch(rows);
+        if (batch === null) return;
+        loss = gpt.loss(batch.inputs, batch.targets);
+        backward(scale(loss, 1 / microBatches));
+      }
+      const progress = run.progress();
+      const factor = learningRateFactor(progress, schedule);
+      for (const [i, group] of optimizer.groups.entries()) {
+        group.learningRate = learningRates[i] * factor;
+        if (group.kind !== "muon") continue;
+        group.momentum = ramp(step + 1, c.muonMomentumStart, c.muonMomentum, c.muonMomentumSteps);
+        group.weightDecay = decayToZero(c.weightDecay, progress);
+      }
+      optimizer.step();
+      run.log(step, loss);
+    });
+  }
+  optimizer.dispose();
 }
