@@ -1,31 +1,146 @@
-// Products of matrices.
+// Products of matrices: what is packed when, and how a product is cut into tasks for the threads. No choice made here
+// changes a result's bits (gemm_kernel.h fixes the order of the sums), so blocks follow the shape and the thread count.
 #include <algorithm>
-#include <cmath>
+#include <cstring>
 
-#include "../impl.h"
+#include "gemm.h"
+#include "matmul.h"
 #include "parallel.h"
 
 namespace rs::RS_BACKEND {
 
-void matmul(Tensor* c, const Tensor* a, const Tensor* b, const Tensor* aux, int32_t batch, int32_t m, int32_t n,
-            int32_t k, bool trans_a, bool trans_b, bool batch_b, int32_t epilogue) {
-  parallel_for(int64_t(batch) * m, 8, [&](int64_t begin, int64_t end, int32_t) {
-    for (int64_t row = begin; row < end; ++row) {
-      const int64_t item = row / m, i = row % m;
-      const float* x = a->f32() + item * m * k;
-      const float* w = b->f32() + (batch_b ? item * n * k : 0);
-      for (int64_t j = 0; j < n; ++j) {
-        float sum = 0;
-        for (int64_t l = 0; l < k; ++l) sum += (trans_a ? x[l * m + i] : x[i * k + l]) * (trans_b ? w[j * k + l] : w[l * n + j]);
-        const float other = aux ? aux->f32()[row * n + j] : 0;
-        if (epilogue == RS_EPILOGUE_RELU2) sum = std::max(sum, 0.f) * std::max(sum, 0.f);
-        if (epilogue == RS_EPILOGUE_RELU2_BACKWARD) sum *= 2 * std::sqrt(other);
-        if (epilogue == RS_EPILOGUE_ADD_AUX) sum += other;
-        c->f32()[row * n + j] = sum;
-      }
+void pack_all_of_b(float* target, const Matrix& b, int64_t n, int64_t k) {
+  const int64_t panels = divide_up(n, tile_cols);
+  parallel_for(panels * divide_up(k, block_k), 4, [&](int64_t begin, int64_t end, int32_t) {
+    for (int64_t i = begin; i < end; i++) {
+      const int64_t first = i / panels * block_k, panel = i % panels, column = panel * tile_cols;
+      const int64_t terms = std::min(block_k, k - first);
+      pack_b(target + packed_b_offset(n, first, panel, terms), b, column, std::min<int64_t>(tile_cols, n - column), first,
+             terms);
     }
   });
-  count_operations(2.0 * batch * m * n * k);
+}
+
+const float* packed_weight(const Tensor* b, int64_t n, int64_t k, bool trans_b) {
+  constexpr int64_t kMost = int64_t{1} << 29;
+  if (!b->parameter || n >= kMost || k >= kMost) return nullptr;
+  const uint64_t key = (uint64_t(n) << 32 | uint64_t(k) << 3) + (RS_LANES == 16 ? 6 : RS_LANES == 8 ? 4 : 2) + trans_b;
+  if (void* found = find_derived(b, key)) return static_cast<const float*>(found);
+  auto* packed = static_cast<float*>(keep_derived(b, key, sizeof(float) * packed_b_size(n, k)));
+  pack_all_of_b(packed, {b->f32(), trans_b ? k : n, trans_b}, n, k);
+  return packed;
+}
+
+namespace {
+
+// All of b is packed: tasks are short runs of rows over many columns, and share b's panels.
+void multiply_packed(const Product& product, int64_t m) {
+  const int64_t n = product.n, wanted = 4 * thread_count();
+  const int64_t row_blocks = divide_up(m, rows_at_once);
+  int64_t columns = std::min<int64_t>(divide_up(n, tile_cols) * tile_cols, 1024);
+  while (columns > 2 * tile_cols && row_blocks * divide_up(n, columns) < wanted)
+    columns = divide_up(columns / 2, tile_cols) * tile_cols;
+  const int64_t size = workspace_size(product, rows_at_once, columns);
+  Scratch workspace(sizeof(float) * size * thread_count());
+  parallel_for(row_blocks * divide_up(n, columns), 1, [&](int64_t begin, int64_t end, int32_t thread) {
+    for (int64_t i = begin; i < end; i++) {
+      const int64_t row = i % row_blocks * rows_at_once, column = i / row_blocks * columns;
+      run_task(product,
+               {row, std::min(rows_at_once, m - row), column, std::min(columns, n - column), 0, product.k, nullptr},
+               workspace.f32() + thread * size);
+    }
+  });
+}
+
+// Each task packs its part of b: many small products, or results too small to share out by rows, which go by groups of
+// k as well. Those write their sums side by side, and a second pass adds them up.
+void multiply_unpacked(const Product& first, int64_t batch, int64_t a_size, int64_t b_size, int64_t m) {
+  const int64_t n = first.n, k = first.k, wanted = 4 * thread_count();
+  const int64_t groups = divide_up(k, group_k);
+  int64_t rows = std::min(divide_up(m, tile_rows), int64_t{19}) * tile_rows;
+  int64_t columns = std::min<int64_t>(divide_up(n, tile_cols) * tile_cols, 256);
+  auto tasks = [&] { return batch * divide_up(m, rows) * divide_up(n, columns) * groups; };
+  while (rows > 2 * tile_rows && tasks() < wanted) rows = divide_up(rows / 2, tile_rows) * tile_rows;
+  while (columns > tile_cols && tasks() < wanted) columns = divide_up(columns / 2, tile_cols) * tile_cols;
+  const int64_t row_blocks = divide_up(m, rows), column_blocks = divide_up(n, columns);
+  const int64_t size = workspace_size(first, rows, columns), blocks = row_blocks * column_blocks;
+  Scratch workspace(sizeof(float) * size * thread_count());
+  Scratch partials(groups > 1 ? sizeof(float) * batch * groups * blocks * rows * columns : 0);
+  auto product_of = [&](int64_t item) {
+    Product product = first;
+    product.a.data += item * a_size;
+    product.b.data += item * b_size;
+    product.target.c += item * m * n;
+    if (product.target.aux) product.target.aux += item * m * n;
+    return product;
+  };
+  auto block_of = [&](int64_t block) {
+    const int64_t row = block % row_blocks * rows, column = block / row_blocks * columns;
+    return Task{row, std::min(rows, m - row), column, std::min(columns, n - column), 0, k, nullptr};
+  };
+  parallel_for(batch * groups * blocks, 1, [&](int64_t begin, int64_t end, int32_t thread) {
+    for (int64_t i = begin; i < end; i++) {
+      Task task = block_of(i % blocks);
+      if (groups > 1) {
+        task.first = i / blocks % groups * group_k;
+        task.terms = std::min(group_k, k - task.first);
+        task.partial = partials.f32() + i * rows * columns;
+      }
+      run_task(product_of(i / (blocks * groups)), task, workspace.f32() + thread * size);
+    }
+  });
+  if (groups == 1) return;
+  parallel_for(batch * blocks, 1, [&](int64_t begin, int64_t end, int32_t) {
+    for (int64_t i = begin; i < end; i++) {
+      const Task task = block_of(i % blocks);
+      const int64_t step = blocks * rows * columns;
+      float* sums = partials.f32() + (i / blocks * groups * blocks + i % blocks) * rows * columns;
+      for (int64_t r = 0; r < task.rows; r++) {
+        for (int64_t group = 1; group + 1 < groups; group++) {
+          float* sum = sums + r * task.columns;
+          each_vec(task.columns, [&](int64_t j, int count) RS_INLINE_LAMBDA {
+            store(sum + j, load(sum + j, count) + load(sum + group * step + j, count), count);
+          });
+        }
+      }
+      finish(product_of(i / blocks).target, task.row, task.column, task.rows, task.columns, sums + (groups - 1) * step,
+             sums, task.columns);
+    }
+  });
+}
+
+}  // namespace
+
+void matmul(Tensor* c, const Tensor* a, const Tensor* b, const Tensor* aux, int32_t batch, int32_t m, int32_t n,
+            int32_t k, bool trans_a, bool trans_b, bool batch_b, int32_t epilogue) {
+  int64_t items = batch, rows = m;
+  if (!trans_a && !batch_b) rows *= items, items = std::min<int64_t>(items, 1);  // one tall product
+  if (items * rows * n == 0) return;
+  Product product{{a->f32(), trans_a ? m : k, trans_a},
+                  {b->f32(), trans_b ? k : n, trans_b},
+                  nullptr,
+                  n,
+                  k,
+                  {c->f32(), n, aux ? aux->f32() : nullptr, epilogue}};
+  if (k == 0) {
+    const std::string zeros(sizeof(float) * n, '\0');
+    for (int64_t i = 0; i < items * rows; i++)
+      finish(product.target, i, 0, 1, n, reinterpret_cast<const float*>(zeros.data()), nullptr, n);
+    return;
+  }
+  // Packing all of b pays where many rows use it.
+  if (items == 1) product.packed_b = packed_weight(b, n, k, trans_b);
+  if (product.packed_b) {
+    multiply_packed(product, rows);
+  } else if (items == 1 && rows > 1024) {
+    Scratch packed(sizeof(float) * packed_b_size(n, k));
+    pack_all_of_b(packed.f32(), product.b, n, k);
+    product.packed_b = packed.f32();
+    multiply_packed(product, rows);
+  } else {
+    multiply_unpacked(product, items, int64_t(m) * k, batch_b ? int64_t(n) * k : 0, rows);
+  }
+  count_operations(2.0 * items * rows * n * k);
 }
 
 }  // namespace rs::RS_BACKEND
