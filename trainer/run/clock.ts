@@ -1,0 +1,94 @@
+/**
+ * How long a training may take and how far it is: by time, by steps, or as a recorded run was. Pure arithmetic; the
+ * caller brings the seconds, from its own clock.
+ * @module
+ */
+
+/** What ends a training: seconds, a number of steps, or the progress of each step of an earlier run. */
+export type Budget = { readonly seconds: number } | { readonly steps: number } | { readonly clock: readonly number[] };
+
+/** The one of the three that is given. @throws Error when it is none or more than one, or out of range */
+export function budgetOf(given: { budgetSeconds?: number; steps?: number; clock?: readonly number[] }): Budget {
+  const { budgetSeconds: seconds, steps, clock } = given;
+  if ([seconds, steps, clock].filter((part) => part !== undefined).length !== 1) {
+    throw new Error("a run needs one of seconds, steps and a recorded clock");
+  }
+  if (clock !== undefined) return { clock };
+  if (steps !== undefined) {
+    if (!Number.isSafeInteger(steps) || steps < 1) {
+      throw new Error(`steps must be a whole number from 1 on, got ${steps}`);
+    }
+    return { steps };
+  }
+  if (!(seconds! > 0 && seconds! < 1e6)) throw new Error(`seconds must be above 0 and below a million, got ${seconds}`);
+  return { seconds: seconds! };
+}
+
+/** Seconds of set-up (import, `createModel`) that are free: beyond that it is training time. */
+export function freeSetupSeconds(budget: Budget): number {
+  return "seconds" in budget ? Math.min(60, budget.seconds / 4) : 60;
+}
+
+/** The latest second, counted from the start of training, at which the weights may be saved. */
+export function latestSave(budget: Budget): number {
+  return "seconds" in budget ? budget.seconds + Math.max(1, 0.02 * budget.seconds) : Infinity;
+}
+
+/** The second at which the worker is killed. */
+export function killAfter(budget: Budget): number {
+  return "seconds" in budget ? 2 * budget.seconds : Infinity;
+}
+
+/** Progress of the steps of one run. */
+export class StepClock {
+  /** Progress of each step so far, one number a step. */
+  readonly recorded: number[] = [];
+
+  constructor(readonly budget: Budget) {}
+
+  /**
+   * Progress of a step that begins now, fixed until the next one.
+   * @param seconds training time so far
+   * @returns null when the budget is used up
+   */
+  begin(seconds: number): number | null {
+    const progress = this.#progress(this.recorded.length, seconds);
+    if (progress !== null) this.recorded.push(progress);
+    return progress;
+  }
+
+  #progress(step: number, seconds: number): number | null {
+    const { budget } = this;
+    if ("clock" in budget) return budget.clock[step] ?? null;
+    if ("steps" in budget) return step < budget.steps ? step / budget.steps : null;
+    return seconds < budget.seconds ? seconds / budget.seconds : null;
+  }
+
+  /** Share of the budget that is used up, for a display. */
+  share(seconds: number): number {
+    const { budget } = this;
+    if ("clock" in budget) return budget.clock.length === 0 ? 1 : this.recorded.length / budget.clock.length;
+    if ("steps" in budget) return budget.steps === 0 ? 1 : this.recorded.length / budget.steps;
+    return Math.min(1, seconds / budget.seconds);
+  }
+}
+
+/**
+ * Reads a recorded clock: a JSON array of numbers from 0 to 1 that never fall.
+ * @throws Error that says what is wrong
+ */
+export function parseClock(text: string): number[] {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw new Error("the clock is no JSON");
+  }
+  if (!Array.isArray(value) || value.length === 0) throw new Error("a clock is an array with a number for each step");
+  value.forEach((item, step) => {
+    if (typeof item !== "number" || !(item >= 0 && item <= 1) || (step > 0 && item < value[step - 1])) {
+      throw new Error(`entry ${step} of the clock must be a number from 0 to 1, not below the one before`);
+    }
+  });
+  return value;
+}

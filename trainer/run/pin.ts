@@ -1,0 +1,73 @@
+/**
+ * The pin: one hash over every file that a candidate must not have changed.
+ * @module
+ */
+import { createHash } from "node:crypto";
+import { join } from "node:path";
+
+/** Hash of a file's content. @throws Deno.errors.NotFound */
+export async function hashFile(path: string): Promise<string> {
+  const hash = createHash("sha256");
+  using file = await Deno.open(path);
+  const buffer = new Uint8Array(2 ** 20);
+  for (;;) {
+    const count = await file.read(buffer);
+    if (count === null) return hash.digest("hex");
+    hash.update(buffer.subarray(0, count));
+  }
+}
+
+/** Files below `folder` of `root`, links left out, as paths with forward slashes. */
+async function filesBelow(root: string, folder: string): Promise<string[]> {
+  const files: string[] = [];
+  for await (const entry of Deno.readDir(join(root, folder))) {
+    const path = `${folder}/${entry.name}`;
+    if (entry.isDirectory) files.push(...await filesBelow(root, path));
+    else if (entry.isFile) files.push(path);
+  }
+  return files;
+}
+
+/** What the children load or could be led to load: everything in `cuda/` and `trainer/`. */
+async function codeFiles(codeRoot: string): Promise<string[]> {
+  return [...await filesBelow(codeRoot, "cuda"), ...await filesBelow(codeRoot, "trainer")];
+}
+
+/** What git tracks below `codeRoot`. @throws Error when git cannot say */
+async function trackedFiles(codeRoot: string): Promise<string[]> {
+  const output = await new Deno.Command("git", { args: ["ls-files", "-z"], cwd: codeRoot, stdin: "null" }).output();
+  if (!output.success) throw new Error(`git ls-files failed: ${new TextDecoder().decode(output.stderr).trim()}`);
+  return new TextDecoder().decode(output.stdout).split("\0").filter((path) => path !== "");
+}
+
+/** What `pinTree` looks at. */
+export interface PinOptions {
+  /** `tracked`: all files that git tracks, and whatever lies in the code folders; `code`: the code folders alone. */
+  files: "tracked" | "code";
+  /** The file that may change, relative to the root. */
+  except?: string;
+  /** Hashed as well: the kernel library. */
+  libraryPath: string;
+}
+
+/**
+ * One hash over names and contents of a tree's files and the kernel library. A file that git does not track counts as
+ * well when it lies in a folder that the children read, so that nothing can be put beside the sources unseen.
+ * @returns `tracked:<sha256>` or `code:<sha256>`
+ */
+export async function pinTree(codeRoot: string, options: PinOptions): Promise<string> {
+  const except = options.except ?? "trainer/train.ts";
+  const names = new Set(await codeFiles(codeRoot));
+  if (options.files === "tracked") { for (const path of await trackedFiles(codeRoot)) names.add(path); }
+  names.delete(except);
+  const hash = createHash("sha256");
+  for (const path of [...names].sort()) {
+    const content = await hashFile(join(codeRoot, path)).catch((error) => {
+      if (error instanceof Deno.errors.NotFound) return "absent";
+      throw error;
+    });
+    hash.update(`${path}\0${content}\n`);
+  }
+  hash.update(`library\0${await hashFile(options.libraryPath)}\n`);
+  return `${options.files}:${hash.digest("hex")}`;
+}

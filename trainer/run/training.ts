@@ -1,0 +1,365 @@
+/**
+ * The supervisor's half of the training: serves rows, owns the clock, watches the losses and ends the worker. Believes
+ * nothing that the worker says: times are taken when a frame arrives, the weights are read from the file.
+ * @module
+ */
+import { join } from "node:path";
+import type { Config } from "../contract.ts";
+import { RowOrder } from "../data/order.ts";
+import { type Budget, freeSetupSeconds, killAfter, latestSave, StepClock } from "./clock.ts";
+
+import { Child, nextFrame, type Waited } from "./processes.ts";
+import { decodeFailure, decodeJson, Frame, ProtocolError, type ReceivedFrame } from "./protocol.ts";
+import type { CurvePoint, RunEvents, RunStatus } from "./types.ts";
+
+/** File names inside a run folder. */
+export const checkpointName = "checkpoint.safetensors";
+
+/** Rows to train on; the harness's `Dataset` is one. */
+export interface RowSource {
+  readonly vocabSize: number;
+  readonly sequenceLength: number;
+  /** UTF-8 bytes of each token, 0 for special ones. */
+  readonly tokenBytes: Uint16Array;
+  rowCount(split: "train" | "val"): number;
+  /** Tokens of whole rows of T+1. */
+  readRows(split: "train" | "val", rows: ArrayLike<number>): Uint16Array;
+}
+
+/** What the worker is told before it imports `train.ts`. */
+export interface WorkerSetup {
+  libraryPath: string;
+  threads: number;
+  /** URL of the file under test. */
+  trainUrl: string;
+  /** Folders whose reading is given up after the import. */
+  codeFolders: string[];
+  checkpoint: string;
+  seed: number;
+  vocabSize: number;
+  sequenceLength: number;
+  dtype: "f32" | "bf16";
+  overrides: Config;
+}
+
+/** What the training is given. */
+export interface TrainingOptions {
+  script: string;
+  runFolder: string;
+  setup: WorkerSetup;
+  budget: Budget;
+  rows: RowSource;
+  stallSeconds: number;
+  signal?: AbortSignal;
+}
+
+/** What the training came to. */
+export interface TrainingOutcome {
+  status: RunStatus;
+  reason: string;
+  trainingSeconds: number;
+  clock: number[];
+  curve: CurvePoint[];
+  tokens: number;
+  depth: number | null;
+  peakBytes: number;
+  operations: number;
+  stderr: string;
+}
+
+/** A run's end before its time. */
+class Ending extends Error {
+  constructor(readonly status: RunStatus, reason: string) {
+    super(reason);
+  }
+}
+
+/** Longest payload that a worker has reason to send. */
+const WORKER_FRAME_BYTES = 2 ** 16;
+/** Rows of one request, at most. */
+const MAX_ROWS = 2 ** 16;
+/** Steps after which a loss of `EXPLODED` times that of guessing (ln V), three in a row, ends a run. */
+const EXPLODED_FROM_STEP = 20;
+const EXPLODED = 2;
+const EXPLODED_TIMES = 3;
+
+/** Seconds since some moment; never goes back. */
+export const seconds = (): number => performance.now() / 1000;
+
+/** The words of Deno for a gate that stayed shut. */
+const GATE = /NotCapable|Requires \w+ access|--no-npm is specified|--no-remote is specified|PermissionDenied/;
+
+/** Status of an error that the child reported. */
+export function failureStatus(name: string, message: string): RunStatus {
+  if (name === "InvalidConfig") return "refused";
+  return GATE.test(`${name}: ${message}`) ? "refused" : "crash";
+}
+
+/** What the exit of a child looks like to a reader. */
+export function describeExit(status: Deno.CommandStatus, stderr: string): string {
+  const how = status.signal ? `was ended by ${status.signal}` : `exited with code ${status.code}`;
+  return stderr === "" ? how : `${how}; its last words: ${stderr}`;
+}
+
+/** Follows the losses and says when to stop. */
+class LossWatch {
+  #above = 0;
+  constructor(readonly vocabSize: number) {}
+
+  see(step: number, loss: number): void {
+    if (!Number.isFinite(loss)) throw new Ending("nan", `the loss of step ${step} is ${loss}`);
+    this.#above = step > EXPLODED_FROM_STEP && loss > EXPLODED * Math.log(this.vocabSize) ? this.#above + 1 : 0;
+    if (this.#above >= EXPLODED_TIMES) {
+      const guess = Math.log(this.vocabSize).toFixed(2);
+      throw new Ending("exploded", `the loss of step ${step} is ${loss.toFixed(2)} nats; guessing has ${guess}`);
+    }
+  }
+}
+
+/** Rows ahead of their request, so that the worker does not wait for the disk. */
+class RowFeed {
+  #order: RowOrder;
+  #position = 0;
+  #next: Uint16Array | null = null;
+  #nextRows = 0;
+
+  constructor(readonly source: RowSource, seed: number) {
+    this.#order = new RowOrder(source.rowCount("train"), seed);
+  }
+
+  #read(rows: number): Uint16Array {
+    const numbers = this.#order.slice(this.#position, rows);
+    this.#position += rows;
+    return this.source.readRows("train", numbers);
+  }
+
+  take(rows: number): Uint16Array {
+    const width = this.source.sequenceLength + 1;
+    if (this.#next === null) return this.#read(rows);
+    const ready = this.#next;
+    const readyRows = this.#nextRows;
+    this.#next = null;
+    if (readyRows === rows) return ready;
+    if (readyRows > rows) {
+      this.#next = ready.slice(rows * width);
+      this.#nextRows = readyRows - rows;
+      return ready.slice(0, rows * width);
+    }
+    const rest = this.#read(rows - readyRows);
+    const joined = new Uint16Array(rows * width);
+    joined.set(ready);
+    joined.set(rest, readyRows * width);
+    return joined;
+  }
+
+  /** Reads ahead what will probably be asked for next. */
+  prefetch(rows: number): void {
+    if (this.#next !== null) return;
+    this.#next = this.#read(rows);
+    this.#nextRows = rows;
+  }
+}
+
+/** One training, from the worker's start to its end. */
+class Training {
+  readonly #clock: StepClock;
+  readonly #feed: RowFeed;
+  readonly #watch: LossWatch;
+  readonly #child: Child;
+  /** When training began; until then the moment at which set-up begins to be charged. */
+  #origin: number;
+  #setupStart: number;
+  #firstBatch = false;
+  #ended = false;
+  #returnedAt: number | null = null;
+  readonly outcome: TrainingOutcome;
+
+  constructor(readonly options: TrainingOptions, readonly events: RunEvents) {
+    const { budget, rows, setup } = options;
+    this.#clock = new StepClock(budget);
+    this.#feed = new RowFeed(rows, setup.seed);
+    this.#watch = new LossWatch(rows.vocabSize);
+    this.#setupStart = seconds();
+    this.#origin = Infinity;
+    this.outcome = {
+      status: "ok",
+      reason: "",
+      trainingSeconds: 0,
+      clock: this.#clock.recorded,
+      curve: [],
+      tokens: 0,
+      depth: null,
+      peakBytes: 0,
+      operations: 0,
+      stderr: "",
+    };
+    this.#child = new Child(options.script, {
+      ffi: setup.libraryPath,
+      read: [...setup.codeFolders, options.runFolder],
+      write: [options.runFolder],
+    }, WORKER_FRAME_BYTES);
+  }
+
+  async run(): Promise<TrainingOutcome> {
+    const { outcome } = this;
+    try {
+      await this.#serve();
+    } catch (error) {
+      if (!(error instanceof Ending || error instanceof ProtocolError)) {
+        await this.#child.kill();
+        throw error;
+      }
+      outcome.status = error instanceof Ending ? error.status : "void";
+      outcome.reason = error instanceof Ending ? error.message : `protocol: ${error.message}`;
+    }
+    const exit = await this.#child.kill();
+    if (outcome.reason === GONE) outcome.reason = `the worker ${describeExit(exit, this.#child.stderrTail)}`;
+    outcome.stderr = this.#child.stderrLog;
+    const stop = this.#returnedAt ?? seconds();
+    if (this.#firstBatch) outcome.trainingSeconds = stop - this.#origin;
+    return outcome;
+  }
+
+  async #serve(): Promise<void> {
+    await this.#child.send(Frame.setup, encode(this.options.setup));
+    this.events.phase?.("setup");
+    this.#expect(await this.#next(60, "did not open the kernel library"), Frame.hello);
+    const free = freeSetupSeconds(this.options.budget);
+    this.#setupStart = seconds();
+    this.#origin = this.#setupStart + free;
+    for (;;) {
+      const frame = await this.#next(this.#patience(), "");
+      if (await this.#answer(frame)) return;
+    }
+  }
+
+  /** Seconds until the worker is killed when it keeps silent. */
+  #patience(): number {
+    const { budget, stallSeconds } = this.options;
+    if (!("seconds" in budget)) return stallSeconds;
+    // Nothing can come of a run that has asked for no batch when its budget is over.
+    const limit = this.#firstBatch ? killAfter(budget) : latestSave(budget);
+    return this.#origin + limit - seconds();
+  }
+
+  async #next(patience: number, what: string): Promise<ReceivedFrame> {
+    const waited: Waited = await nextFrame(this.#child, patience, this.options.signal);
+    if ("aborted" in waited) throw new Ending("aborted", "stopped by the caller");
+    if ("late" in waited) throw new Ending("timeout", what === "" ? this.#stuck() : `the worker ${what}`);
+    if (waited.frame === null) throw new Ending("crash", GONE);
+    return waited.frame;
+  }
+
+  #stuck(): string {
+    const since = (seconds() - this.#setupStart).toFixed(1);
+    if (!this.#firstBatch) return `set-up was not over after ${since} s`;
+    if (!("seconds" in this.options.budget)) return `the worker was silent for ${this.options.stallSeconds} s`;
+    return `training was not over ${(seconds() - this.#origin).toFixed(1)} s after its first batch`;
+  }
+
+  #expect(frame: ReceivedFrame, kind: number): void {
+    if (frame.kind === Frame.failed) this.#fail(frame);
+    if (frame.kind !== kind) throw new ProtocolError(`a frame of kind ${frame.kind} came instead of ${kind}`);
+  }
+
+  #fail(frame: ReceivedFrame): never {
+    const { phase, name, message } = decodeFailure(frame.payload);
+    throw new Ending(failureStatus(name, message), `${phase}: ${name}: ${message}`);
+  }
+
+  /** @returns whether that was the last frame */
+  async #answer({ kind, payload }: ReceivedFrame): Promise<boolean> {
+    const view = new DataView(payload.buffer);
+    const size = (bytes: number) => {
+      if (payload.length !== bytes) throw new ProtocolError(`a frame of kind ${kind} has ${payload.length} bytes`);
+    };
+    switch (kind) {
+      case Frame.ready: {
+        const depth = (decodeJson(payload) as { depth?: unknown } | null)?.depth;
+        this.outcome.depth = typeof depth === "number" && Number.isFinite(depth) ? depth : null;
+        return false;
+      }
+      case Frame.batchRequest:
+        size(5);
+        await this.#serveBatch(view.getUint32(0, true), view.getUint8(4) === 1);
+        return false;
+      case Frame.log:
+        size(12);
+        this.#log(view.getUint32(0, true), view.getFloat64(4, true));
+        return false;
+      case Frame.returned: {
+        const told = decodeJson(payload) as { peakBytes?: unknown; operations?: unknown } | null;
+        const number = (value: unknown) => typeof value === "number" && value >= 0 ? value : 0;
+        this.outcome.peakBytes = number(told?.peakBytes);
+        this.outcome.operations = number(told?.operations);
+        this.#returnedAt ??= seconds();
+        return false;
+      }
+      case Frame.saved:
+        this.#saved();
+        return true;
+      case Frame.failed:
+        return this.#fail({ kind, payload });
+      default:
+        throw new ProtocolError(`there is no frame of kind ${kind}`);
+    }
+  }
+
+  async #serveBatch(rows: number, first: boolean): Promise<void> {
+    if (rows < 1 || rows > MAX_ROWS) {
+      throw new Ending("crash", `nextBatch: ${rows} rows asked for, 1 to ${MAX_ROWS} allowed`);
+    }
+    const now = seconds();
+    if (!this.#firstBatch) {
+      this.#firstBatch = true;
+      this.#origin = Math.min(this.#origin, now);
+      this.events.phase?.("training");
+    }
+    if (first && !this.#ended && this.#clock.begin(now - this.#origin) === null) this.#ended = true;
+    // A step that was begun gets its batches, or its replay could not repeat it; its end is still due in time.
+    const { recorded } = this.#clock;
+    if (this.#ended || recorded.length === 0 || now - this.#origin > latestSave(this.options.budget)) {
+      this.#ended = true;
+      await this.#child.send(Frame.end);
+      return;
+    }
+    const tokens = this.#feed.take(rows);
+    const payload = new Uint8Array(8 + tokens.byteLength);
+    new DataView(payload.buffer).setFloat64(0, recorded[recorded.length - 1], true);
+    payload.set(new Uint8Array(tokens.buffer, tokens.byteOffset, tokens.byteLength), 8);
+    await this.#child.send(Frame.batch, payload);
+    this.outcome.tokens += rows * this.options.rows.sequenceLength;
+    this.#feed.prefetch(rows);
+  }
+
+  #log(step: number, loss: number): void {
+    if (!this.#firstBatch) throw new ProtocolError("a loss came before any batch");
+    const point: CurvePoint = { step, loss, seconds: seconds() - this.#origin };
+    this.#watch.see(step, loss);
+    if (this.outcome.curve.length < 1_000_000) this.outcome.curve.push(point);
+    this.events.step?.({ ...point, tokens: this.outcome.tokens, share: this.#clock.share(point.seconds) });
+  }
+
+  #saved(): void {
+    if (!this.#firstBatch) throw new Ending("crash", "train() returned without asking for a batch");
+    this.#returnedAt ??= seconds();
+    const late = seconds() - this.#origin;
+    const { budget } = this.options;
+    if ("seconds" in budget && late > latestSave(budget)) {
+      throw new Ending("void", `returned ${(late - budget.seconds).toFixed(1)} s late`);
+    }
+  }
+}
+
+/** Stands for the reason until the exit status is known. */
+const GONE = "the worker ended";
+
+const encode = (value: unknown) => new TextEncoder().encode(JSON.stringify(value));
+
+/** Where the worker leaves the weights. */
+export const checkpointOf = (runFolder: string): string => join(runFolder, checkpointName);
+
+/** Trains and waits for the end, whatever it is. The worker is gone when this returns. */
+export function superviseTraining(options: TrainingOptions, events: RunEvents = {}): Promise<TrainingOutcome> {
+  return new Training(options, events).run();
+}
