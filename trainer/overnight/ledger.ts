@@ -1,0 +1,110 @@
+/**
+ * What a session shows to people: `results.tsv`, the table at the end, and the entries of the general memory. All of it
+ * is written from the database and can be written again at any time.
+ * @module
+ */
+import { join } from "node:path";
+import { appendEntry, type ExperimentRow, openMemory, type RunRow, type SessionStore } from "../../memory/mod.ts";
+
+const HEADER = "commit\tval_bpb\tmemory_gb\tstatus\tdescription";
+
+/** One cell of a tab-separated line. */
+const cell = (text: string): string => text.replaceAll(/[\t\r\n]+/g, " ").trim();
+
+/** The run that an experiment was decided by. */
+export function decidingRun(runs: readonly RunRow[], experiment: number): RunRow | null {
+  return runs.findLast((run) => run.experiment === experiment && run.endedAt !== null && run.status !== "lost") ?? null;
+}
+
+/** What changed, in few words. */
+export function describe(experiment: ExperimentRow): string {
+  const change = experiment.edit.change;
+  return cell(typeof change === "string" && change !== "" ? change : experiment.hypothesis);
+}
+
+/** Text of `results.tsv`: one line a decision, in order. */
+export function resultsText(store: SessionStore): string {
+  const runs = store.runs();
+  const lines = [HEADER];
+  for (const experiment of store.experiments()) {
+    const { state, valBpb, commit } = experiment;
+    if (state !== "kept" && state !== "discarded" && state !== "crashed" && state !== "refused") continue;
+    const status = state === "kept" ? "keep" : state === "discarded" ? "discard" : "crash";
+    const scored = status !== "crash" && valBpb !== null;
+    const gigabytes = scored ? (decidingRun(runs, experiment.id)?.peakBytes ?? 0) / 2 ** 30 : 0;
+    const note = status === "crash" ? ` (${state}: ${cell(experiment.reason)})` : "";
+    lines.push([
+      commit?.slice(0, 7) ?? "-",
+      (scored ? valBpb : 0).toFixed(6),
+      gigabytes.toFixed(3),
+      status,
+      describe(experiment) + note,
+    ].join("\t"));
+  }
+  return lines.join("\n") + "\n";
+}
+
+/** Writes `results.tsv` under a temporary name and renames it. */
+export function writeResults(store: SessionStore, folder: string): void {
+  const path = join(folder, "results.tsv");
+  Deno.writeTextFileSync(`${path}.new`, resultsText(store));
+  Deno.renameSync(`${path}.new`, path);
+}
+
+/** The table of a session, for the terminal. */
+export function tableText(store: SessionStore): string {
+  const runs = store.runs();
+  const rows: string[][] = [["experiment", "change", "val_bpb", "Δ", "kept", "tokens/s", "seconds"]];
+  let best: number | null = null;
+  for (const experiment of store.experiments()) {
+    const { id, state, parent, valBpb } = experiment;
+    const run = decidingRun(runs, id);
+    const scored = state === "kept" || state === "discarded" ? valBpb : null;
+    const delta = scored === null || best === null ? "" : (scored - best).toFixed(4).replace("-", "−");
+    rows.push([
+      parent === null ? "baseline" : `exp_${String(id).padStart(3, "0")}`,
+      describe(experiment),
+      scored?.toFixed(6) ?? "—",
+      delta === "" || delta.startsWith("−") ? delta : `+${delta}`,
+      state === "kept" ? "yes" : state === "discarded" ? "no" : state,
+      run?.tokens && run.trainingSeconds ? String(Math.round(run.tokens / run.trainingSeconds)) : "",
+      run?.totalSeconds?.toFixed(1) ?? "",
+    ]);
+    if (state === "kept" && valBpb !== null && (best === null || valBpb < best)) best = valBpb;
+  }
+  const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => [...row[column]].length)));
+  const left = new Set([0, 1, 4]);
+  return rows.map((row) =>
+    row.map((text, column) => {
+      const gap = " ".repeat(widths[column] - [...text].length);
+      return left.has(column) ? text + gap : gap + text;
+    }).join("  ").trimEnd()
+  ).join("\n");
+}
+
+/**
+ * Enters a decision into the general memory. Never stops a session: the memory can be rebuilt from `session.db`.
+ * @returns what went wrong, or null
+ */
+export function rememberDecision(path: string, tag: string, experiment: ExperimentRow): string | null {
+  try {
+    const memory = openMemory(path);
+    try {
+      const { id, state, valBpb, commit, agent, origin, reason, hypothesis } = experiment;
+      appendEntry(memory, {
+        fileType: "DECISION",
+        timestamp: experiment.decidedAt ?? undefined,
+        tag: `SESSION:${tag}:exp_${String(id).padStart(3, "0")}`,
+        content: `${describe(experiment)}\n${hypothesis}\n${state}: ${reason}`,
+        metadata: { session: tag, experiment: id, agent, origin, valBpb, commit },
+        phase: "overnight",
+        progressStatus: state,
+      });
+      return null;
+    } finally {
+      memory.close();
+    }
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}

@@ -1,0 +1,71 @@
+/**
+ * What a session shows on a terminal while it works: one line that is written over. Shows nothing elsewhere.
+ * @module
+ */
+import type { ExperimentRow } from "../../memory/mod.ts";
+import { describe } from "./ledger.ts";
+import type { SessionEvents } from "./loop.ts";
+
+const encoder = new TextEncoder();
+
+/** Milliseconds between two versions of the line. */
+const INTERVAL = 200;
+
+/** A line on stderr that replaces the last one. */
+export class Progress implements SessionEvents {
+  readonly #terminal = Deno.stderr.isTerminal();
+  #shown = false;
+  #last = 0;
+
+  #line(text: string): void {
+    if (!this.#terminal) return;
+    let width = 100;
+    try {
+      width = Deno.consoleSize().columns - 1;
+    } catch {
+      // Not a terminal that tells its size.
+    }
+    Deno.stderr.writeSync(encoder.encode(`\r\x1b[K${text.slice(0, width)}`));
+    this.#shown = true;
+  }
+
+  /** Removes the line, so that something else can be printed. */
+  clear(): void {
+    if (this.#shown) Deno.stderr.writeSync(encoder.encode("\r\x1b[K"));
+    this.#shown = false;
+  }
+
+  /** Follows one run. */
+  started(experiment: ExperimentRow): ReturnType<NonNullable<SessionEvents["started"]>> {
+    const name = experiment.parent === null ? "baseline" : `exp_${String(experiment.id).padStart(3, "0")}`;
+    const title = `${name}  ${describe(experiment)}`;
+    this.#line(`${title} · starting`);
+    return {
+      phase: (phase) => this.#line(`${title} · ${phase}`),
+      step: ({ step, loss, seconds, tokens, share }) => {
+        const now = performance.now();
+        if (now - this.#last < INTERVAL) return;
+        this.#last = now;
+        const rate = seconds > 0 ? Math.round(tokens / seconds) : 0;
+        const left = share > 0 ? Math.max(0, seconds / share - seconds) : 0;
+        this.#line(`${title} · step ${step} · loss ${loss.toFixed(4)} · ${rate} tokens/s · ${left.toFixed(0)} s left`);
+      },
+      scored: (share) => this.#line(`${title} · scoring ${(100 * share).toFixed(0)} %`),
+    };
+  }
+
+  /** Says how an experiment ended. */
+  decided(experiment: ExperimentRow): void {
+    this.clear();
+    if (!this.#terminal) return;
+    const { state, valBpb, reason } = experiment;
+    const score = state === "kept" || state === "discarded" ? `val_bpb ${valBpb?.toFixed(6)}` : reason;
+    console.error(`${state.padEnd(9)}  ${describe(experiment)}  ${score}`);
+  }
+
+  /** Prints a warning, on any stderr. */
+  warning(sentence: string): void {
+    this.clear();
+    console.error(`warning: ${sentence}`);
+  }
+}

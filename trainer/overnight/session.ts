@@ -1,0 +1,326 @@
+/**
+ * Opens a session: a new one (lock, clone, library, data, pin, database, in this order, the database last, so that a
+ * kill before it leaves nothing that counts) or one to resume. Hands the loop everything it works with.
+ * @module
+ */
+import { createHash } from "node:crypto";
+import { cpus } from "node:os";
+import { join, resolve } from "node:path";
+import { DatabaseError, SessionStore } from "../../memory/mod.ts";
+import type { Config } from "../contract.ts";
+import { openDataset } from "../data/dataset.ts";
+import { presetOf } from "../presets.ts";
+import { pinTree } from "../run/pin.ts";
+import type { Agent } from "./agents/agent.ts";
+import { SearchAgent } from "./agents/search.ts";
+import { askValid } from "./check.ts";
+import { decisionRules } from "./decide.ts";
+import { Git, SessionError, TagTakenError } from "./git.ts";
+import { lockSession } from "./lock.ts";
+import type { SessionEvents, SessionParts } from "./loop.ts";
+import { LocalRunner, type Runner } from "./runner.ts";
+import { type Checkout, inspectCheckout, TRAIN_FILE, Workspace } from "./workspace.ts";
+
+/** What a session is asked for; kept in its database. */
+export interface SessionSettings {
+  readonly preset: string;
+  /** Text source, null for the preset's. */
+  readonly source: string | null;
+  /** Folder of a prepared data set, null to prepare one. */
+  readonly data: string | null;
+  readonly agent: string;
+  readonly decide: string;
+  readonly seed: number;
+  readonly budgetSeconds: number;
+  readonly device: "cpu" | "cuda";
+  /** null for all of the machine. */
+  readonly threads: number | null;
+  /** Limits; null for none. */
+  readonly hours: number | null;
+  readonly experiments: number | null;
+}
+
+/** Where a session happens. */
+export interface SessionPlace {
+  /** Folder for data, libraries and sessions. */
+  readonly home: string;
+  /** The user's repository. */
+  readonly checkout: string;
+  readonly tag: string;
+}
+
+/** An open session. */
+export interface OpenSession {
+  readonly parts: SessionParts;
+  readonly settings: SessionSettings;
+  /** Closes the database and gives up the lock. */
+  close(): void;
+}
+
+/** The agents by name. */
+export const agents: Readonly<Record<string, () => Agent>> = { search: () => new SearchAgent() };
+
+/** Folder of a session. */
+export const sessionFolder = (place: SessionPlace): string => join(place.home, "sessions", place.tag);
+
+const exists = (path: string): boolean => {
+  try {
+    Deno.statSync(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+};
+
+/**
+ * Whether a name can be a session's: its folder, and the last part of a branch.
+ * @throws {SessionError} it cannot
+ */
+export function checkTag(tag: string): void {
+  if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(tag) || tag.includes("..") || /\.(lock)?$/.test(tag)) {
+    throw new SessionError(
+      `"${tag}" cannot be a tag: letters, digits, ".", "_" and "-", 64 at most, a letter or digit first`,
+    );
+  }
+}
+
+/** What identifies the machine that a session runs on. */
+function machineOf(settings: SessionSettings): Record<string, unknown> {
+  const processors = cpus();
+  return {
+    device: settings.device,
+    processor: processors[0]?.model ?? "unknown",
+    processors: processors.length,
+    threads: settings.threads ?? navigator.hardwareConcurrency,
+    system: `${Deno.build.os} ${Deno.build.arch}`,
+    deno: Deno.version.deno,
+  };
+}
+
+/** Runs a task of the clone's `deno.json`, which spells out its permissions. @returns what it printed */
+async function task(folder: string, args: string[], home: string, progress: boolean): Promise<string> {
+  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["task", "--quiet", ...args],
+    cwd: folder,
+    env: { RESEARCHSWARM_HOME: home },
+    stdin: "null",
+    stdout: "piped",
+    stderr: progress ? "inherit" : "piped",
+  }).output();
+  const said = new TextDecoder().decode(stdout);
+  if (success) return said;
+  const why = progress ? "" : new TextDecoder().decode(stderr).trim().split("\n")[0];
+  throw new SessionError(why === "" ? `deno task ${args[0]} failed; its message stands above` : why);
+}
+
+/** The library and the data set of a session, made where they are absent. */
+async function provide(
+  workspace: Workspace,
+  place: SessionPlace,
+  settings: SessionSettings,
+): Promise<{ libraryPath: string; dataset: string }> {
+  const progress = Deno.stderr.isTerminal();
+  const built = await task(workspace.folder, ["build"], place.home, progress);
+  const libraryPath = built.trim().split("\n").at(-1) ?? "";
+  if (settings.data !== null) return { libraryPath, dataset: settings.data };
+  const source = settings.source === null ? [] : ["--source", settings.source];
+  const prepared = await task(
+    workspace.folder,
+    ["prepare", "--preset", settings.preset, ...source],
+    place.home,
+    progress,
+  );
+  const dataset = prepared.match(/^dataset: (.*)$/m)?.[1];
+  if (dataset === undefined) throw new SessionError("deno task prepare named no data set");
+  return { libraryPath, dataset };
+}
+
+/** What must not change while a session goes on. */
+interface SessionPin {
+  /** Hash of the tree and of the library. */
+  readonly tree: string;
+  /** Hash of the data set's manifest, which holds the hashes of its files. */
+  readonly dataset: string;
+}
+
+/** Hash of a data set, after a look at its files. @throws DataError */
+function datasetHash(folder: string): string {
+  openDataset(folder)[Symbol.dispose]();
+  return createHash("sha256").update(Deno.readFileSync(join(folder, "manifest.json"))).digest("hex");
+}
+
+/** The parts of the loop that are the same for a new and for a resumed session. */
+function assemble(
+  place: SessionPlace,
+  settings: SessionSettings,
+  store: SessionStore,
+  workspace: Workspace,
+  made: { libraryPath: string; dataset: string },
+  options: { signal?: AbortSignal; events?: SessionEvents; runner?: Runner },
+): SessionParts {
+  const folder = sessionFolder(place);
+  const preset = presetOf(settings.preset);
+  const pin = store.session().pin as SessionPin;
+  return {
+    store,
+    workspace,
+    folder,
+    agent: agents[settings.agent](),
+    rule: decisionRules[settings.decide],
+    runner: options.runner ?? new LocalRunner({
+      codeRoot: workspace.folder,
+      libraryPath: made.libraryPath,
+      device: settings.device,
+      dataset: made.dataset,
+      budgetSeconds: settings.budgetSeconds,
+      evaluationRows: preset.evaluationRows,
+      threads: settings.threads ?? undefined,
+      pin: pin.tree,
+    }),
+    baseline: { title: `baseline ${settings.preset}`, values: { ...preset.config } },
+    seed: settings.seed,
+    budgetSeconds: settings.budgetSeconds,
+    limits: {
+      experiments: settings.experiments,
+      seconds: settings.hours === null ? null : settings.hours * 3600,
+    },
+    hashes: { ...pin },
+    memoryPath: join(place.checkout, "AI-Memory", "memory.db"),
+    async valid(source: string, configs: readonly Config[]) {
+      await workspace.write(source);
+      return await askValid(join(workspace.folder, TRAIN_FILE), configs, folder);
+    },
+    signal: options.signal,
+    events: options.events,
+  };
+}
+
+/** What opening a session may be given beside its settings. */
+export interface OpenOptions {
+  readonly signal?: AbortSignal;
+  readonly events?: SessionEvents;
+  /** One line about something that does not stop the session. */
+  readonly notice?: (line: string) => void;
+}
+
+/** Makes git and the session's folder, and takes the lock. */
+function begin(place: SessionPlace): { git: Git; folder: string; release: () => void } {
+  checkTag(place.tag);
+  const folder = sessionFolder(place);
+  Deno.mkdirSync(folder, { recursive: true });
+  const lock = lockSession(folder, place.tag);
+  return { git: new Git(join(folder, "gitconfig")), folder, release: lock.release };
+}
+
+/**
+ * Starts a new session.
+ * @throws {SessionError} the tag is taken, the checkout cannot be used, library or data cannot be made
+ */
+export async function createSession(
+  place: SessionPlace,
+  settings: SessionSettings,
+  options: OpenOptions = {},
+): Promise<OpenSession> {
+  const { git, folder, release } = begin(place);
+  const database = join(folder, "session.db");
+  let store: SessionStore | undefined;
+  try {
+    if (exists(database)) {
+      throw new TagTakenError(`session ${place.tag} exists; go on with --resume ${place.tag} or name another --tag`);
+    }
+    const checkout: Checkout = await inspectCheckout(git, place.checkout);
+    const branch = `researchswarm/${place.tag}`;
+    if ((await git.attempt(place.checkout, ["rev-parse", "--verify", "--quiet", `refs/heads/${branch}`])).success) {
+      throw new TagTakenError(
+        `the branch ${branch} exists in ${place.checkout}; name another --tag or delete the branch`,
+      );
+    }
+    if (checkout.dirty) {
+      options.notice?.(
+        `uncommitted changes in ${place.checkout} are left out: the session starts from ${checkout.commit.slice(0, 7)}`,
+      );
+    }
+    const workspace = new Workspace(git, folder, place.checkout, branch);
+    await workspace.clone(checkout.commit);
+    const made = await provide(workspace, place, settings);
+    const pin: SessionPin = {
+      tree: await pinTree(workspace.folder, { files: "tracked", libraryPath: made.libraryPath }),
+      dataset: datasetHash(made.dataset),
+    };
+    store = SessionStore.create(database, {
+      tag: place.tag,
+      checkout: place.checkout,
+      baseCommit: checkout.commit,
+      branch,
+      settings: { ...settings, ...made },
+      pin,
+      machine: machineOf(settings),
+    });
+    const parts = assemble(place, settings, store, workspace, made, options);
+    const opened = store;
+    return { parts, settings, close: () => (opened.close(), release()) };
+  } catch (error) {
+    store?.close();
+    if (!exists(database)) await Deno.remove(folder, { recursive: true });
+    release();
+    throw error;
+  }
+}
+
+/**
+ * Opens a session that was started before.
+ * @param changes limits to replace
+ * @throws {SessionError} there is none, it is driven by another process, or its library or data are gone
+ * @throws {DatabaseError} its database is damaged; it is left as it is
+ */
+export async function resumeSession(
+  place: SessionPlace,
+  changes: Partial<Pick<SessionSettings, "hours" | "experiments">>,
+  options: OpenOptions = {},
+): Promise<OpenSession> {
+  checkTag(place.tag);
+  const folder = sessionFolder(place);
+  if (!exists(join(folder, "session.db"))) {
+    throw new SessionError(`there is no session ${place.tag} in ${join(place.home, "sessions")}`);
+  }
+  const { git, release } = begin(place);
+  let store: SessionStore | undefined;
+  try {
+    store = SessionStore.open(join(folder, "session.db"));
+    const session = store.session();
+    const before = session.settings as unknown as SessionSettings & { libraryPath: string; dataset: string };
+    const settings = { ...before, ...changes };
+    if (JSON.stringify(settings) !== JSON.stringify(before)) store.setSettings({ ...settings });
+    store.event("session resumed");
+    const workspace = new Workspace(git, folder, session.checkout, session.branch);
+    if (!await workspace.has(session.baseCommit)) await workspace.clone(session.baseCommit);
+    const made = exists(settings.libraryPath) && exists(join(settings.dataset, "manifest.json"))
+      ? settings
+      : await provide(workspace, place, settings);
+    if (datasetHash(made.dataset) !== (session.pin as SessionPin).dataset) {
+      throw new SessionError(`the data set ${made.dataset} is not the one that session ${place.tag} was started with`);
+    }
+    const parts = assemble({ ...place, checkout: session.checkout }, settings, store, workspace, made, options);
+    const opened = store;
+    return { parts, settings, close: () => (opened.close(), release()) };
+  } catch (error) {
+    store?.close();
+    release();
+    throw error instanceof DatabaseError ? new SessionError(error.message.replace(/\.$/, "")) : error;
+  }
+}
+
+/** Tags of the sessions in a home folder, the one touched last first. */
+export function sessionTags(home: string): string[] {
+  const folder = resolve(home, "sessions");
+  if (!exists(folder)) return [];
+  const found: { tag: string; time: number }[] = [];
+  for (const { name, isDirectory } of Deno.readDirSync(folder)) {
+    const database = join(folder, name, "session.db");
+    if (isDirectory && exists(database)) {
+      found.push({ tag: name, time: Deno.statSync(join(folder, name, "session.lock")).mtime?.getTime() ?? 0 });
+    }
+  }
+  return found.sort((a, b) => b.time - a.time || (a.tag < b.tag ? 1 : -1)).map(({ tag }) => tag);
+}
