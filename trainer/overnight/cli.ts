@@ -17,6 +17,7 @@ import { Progress } from "./progress.ts";
 import {
   agents,
   createSession,
+  type OpenOptions,
   type OpenSession,
   resumeSession,
   type SessionSettings,
