@@ -1,6 +1,7 @@
 // The caching allocator: size classes, guard bytes, peak statistics, a limit; and what hangs on a block (derived copies).
 // All of it runs under the global lock of core.cpp.
 #include <cstring>
+#include <new>
 #include <vector>
 
 #include "core.h"
@@ -127,7 +128,12 @@ void release_storage(Storage* storage) {
   else a.live = storage->next;
   if (storage->next != nullptr) storage->next->previous = storage->previous;
   a.live_bytes -= storage->bytes;
-  a.free_blocks[class_of(storage->capacity).index].push_back(storage->block);
+  try {
+    a.free_blocks[class_of(storage->capacity).index].push_back(storage->block);
+  } catch (const std::bad_alloc&) {  // no room to remember the block
+    device_free(storage->block, storage->capacity);
+    a.held_bytes -= storage->capacity;
+  }
   delete storage;
 }
 
@@ -152,7 +158,8 @@ void memory_trim() {
   Allocator& a = state();
   for (size_t index = 0; index < a.free_blocks.size(); index++) {
     // The capacity back from the index: class_of's arithmetic read the other way round.
-    const size_t power = index / 8, capacity = index == 0 ? kSmallest : (size_t{1} << power) + (index % 8 + 1) * ((size_t{1} << power) >> 3);
+    const size_t base = size_t{1} << (index / 8);
+    const size_t capacity = index == 0 ? kSmallest : base + (index % 8 + 1) * (base >> 3);
     for (void* block : a.free_blocks[index]) {
       device_free(block, capacity);
       a.held_bytes -= capacity;

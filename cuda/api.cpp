@@ -29,7 +29,7 @@ Span span_of(rs_tensor x, double offset, const void* buffer, double buffer_bytes
     fail(RS_INVALID, "%lld bytes are no whole elements of %s", static_cast<long long>(bytes), dtype_name(tensor->dtype));
   }
   if (first > tensor->count || bytes / size > tensor->count - first) {
-    fail(RS_INVALID, "elements %lld…%lld are outside x, which has %lld", static_cast<long long>(first),
+    fail(RS_INVALID, "elements [%lld, %lld) are outside x, which has %lld", static_cast<long long>(first),
          static_cast<long long>(first + bytes / size), static_cast<long long>(tensor->count));
   }
   if (buffer == nullptr && bytes > 0) fail(RS_INVALID, "the buffer is null");

@@ -8,6 +8,7 @@ import { createHash } from "node:crypto";
 export interface Declaration {
   readonly name: string;
   readonly parameters: readonly FfiType[];
+  readonly parameterNames: readonly string[];
   readonly result: FfiType;
 }
 
@@ -46,11 +47,17 @@ export function parseHeader(source: string): Header {
         if (!type) throw new Error(`${name}: "${text.trim()}" is no type of the ABI`);
         return type;
       };
-      const parameters = list.trim() === "void" ? [] : list.split(",").map((parameter) => {
-        const [, type] = parameter.trim().match(/^(.*?)\s*\b\w+$/) ?? [];
-        return ffiType(type ?? parameter);
+      const split = list.trim() === "void" ? [] : list.split(",").map((parameter) => {
+        const match = parameter.trim().match(/^(.+?)\s*\b(\w+)$/);
+        if (!match) throw new Error(`${name}: parameter "${parameter.trim()}" has no type or no name`);
+        return match;
       });
-      return { name, parameters, result: ffiType(result) };
+      return {
+        name,
+        parameters: split.map(([, type]) => ffiType(type)),
+        parameterNames: split.map(([, , parameterName]) => parameterName),
+        result: ffiType(result),
+      };
     },
   );
   const declared = normal.match(/\brs_\w+\(/g)?.length ?? 0;

@@ -254,7 +254,7 @@ rs_tensor create_tensor(int32_t dtype, int64_t count) {
 rs_tensor view_tensor(rs_tensor handle, int64_t offset, int64_t count) {
   const Tensor x = *find_tensor(handle, "x");
   if (offset > x.count || count > x.count - offset) {
-    fail(RS_INVALID, "elements %lld…%lld are outside x, which has %lld", static_cast<long long>(offset),
+    fail(RS_INVALID, "elements [%lld, %lld) are outside x, which has %lld", static_cast<long long>(offset),
          static_cast<long long>(offset + count), static_cast<long long>(x.count));
   }
   const uint32_t slot = take_slot();
