@@ -1,6 +1,6 @@
 /** Rotary positions. */
 import { check, library } from "../../cuda/lib.ts";
-import { inPlaceGrad, record, type Rule } from "../tape.ts";
+import { addGrad, newGrad, record, type Rule } from "../tape.ts";
 import type { Tensor } from "../tensor.ts";
 import { needAxes, needFloat, needNumber, needShape, outputLike } from "./_shapes.ts";
 
@@ -34,11 +34,7 @@ export function rope(x: Tensor, cos: Tensor, sin: Tensor): Tensor {
 /** The rotation back. */
 export const ropeGradient: Rule<"rope"> = ({ x, cos, sin }, dy) => {
   const [b, t, h, d] = x.shape;
-  const { symbols } = library();
-  inPlaceGrad(
-    x,
-    dy,
-    (dx) => symbols.rs_rope(dx, dy.handle, cos.handle, sin.handle, b, t, h, d, 1),
-    "rope",
-  );
+  const dx = newGrad(x);
+  check(library().symbols.rs_rope(dx.handle, dy.handle, cos.handle, sin.handle, b, t, h, d, 1), "rope");
+  addGrad(x, dx);
 };

@@ -1,6 +1,6 @@
 /** What queries and keys go through: rotary positions, then a norm over each head. */
 import { check, library } from "../../cuda/lib.ts";
-import { inPlaceGrad, record, type Rule } from "../tape.ts";
+import { addGrad, newGrad, record, type Rule } from "../tape.ts";
 import { Tensor } from "../tensor.ts";
 import { EPSILON, outputLike } from "./_shapes.ts";
 import { checkRope } from "./rope.ts";
@@ -40,23 +40,21 @@ export function ropeRmsNorm(x: Tensor, cos: Tensor, sin: Tensor, eps = EPSILON):
 /** From the normalised output alone: x itself is not kept. */
 export const ropeRmsNormGradient: Rule<"ropeRmsNorm"> = ({ x, y, rstd, cos, sin }, dy) => {
   const [b, t, h, d] = x.shape;
-  const { symbols } = library();
-  inPlaceGrad(
-    x,
-    dy,
-    (dx) =>
-      symbols.rs_rope_rms_norm_backward(
-        dx,
-        dy.handle,
-        y.handle,
-        rstd.handle,
-        cos.handle,
-        sin.handle,
-        b,
-        t,
-        h,
-        d,
-      ),
+  const dx = newGrad(x);
+  check(
+    library().symbols.rs_rope_rms_norm_backward(
+      dx.handle,
+      dy.handle,
+      y.handle,
+      rstd.handle,
+      cos.handle,
+      sin.handle,
+      b,
+      t,
+      h,
+      d,
+    ),
     "ropeRmsNorm",
   );
+  addGrad(x, dx);
 };
