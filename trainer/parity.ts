@@ -1,0 +1,275 @@
+/**
+ * `deno task parity FILE`: holds the model and optimizers of `train.ts` against a golden file, computed elsewhere from
+ * the same formulas. Any model size that the file's metadata names; forward, backward and every optimizer step. How such
+ * a file is made and what its tensors mean is written in `tests/data/README.md`.
+ * @module
+ */
+import { parseArgs } from "node:util";
+import { ensureLibrary } from "../cuda/build.ts";
+import { resolveHome } from "../cuda/home.ts";
+import { openLibrary } from "../cuda/lib.ts";
+import { backward, withoutTape } from "./autograd.ts";
+import { floatsOf } from "./nn.ts";
+import { readSafetensors, type SafeTensor, type Safetensors } from "./safetensors.ts";
+import { sameShape, scope, showShape, Tensor } from "./tensor.ts";
+import { config as baseline, createModel, createOptimizer, type Gpt, type GptConfig } from "./train.ts";
+
+/**
+ * What an implementation in float32 reaches, as ‖a−b‖₂/‖b‖₂: sums in another order cost about 1e-6 in the forward pass
+ * and ten times that backward; the orthogonalisation amplifies rounding, so parameters get 1e-3.
+ */
+export const tolerances = { logits: 1e-5, losses: 1e-5, gradients: 1e-4, parameters: 1e-3 } as const;
+
+/** One line of the outcome. */
+export interface ParityLine {
+  readonly name: keyof typeof tolerances;
+  /** Relative error; of gradients and parameters that of the worst tensor. */
+  readonly error: number;
+  readonly tolerance: number;
+  readonly ok: boolean;
+  /** Where the worst error is. */
+  readonly worst: string;
+}
+
+/** A golden file that cannot be used; the message is one sentence. */
+export class ParityError extends Error {
+  override name = "ParityError";
+}
+
+interface Golden {
+  readonly config: GptConfig;
+  readonly vocabSize: number;
+  readonly sequenceLength: number;
+  readonly batch: number;
+  readonly steps: number;
+  readonly eps: number;
+  readonly tensors: Safetensors["tensors"];
+}
+
+/** JSON of the metadata as an object of numbers, strings and lists. */
+function metadataOf(file: Safetensors, key: string): Record<string, unknown> {
+  const text = file.metadata[key];
+  if (text === undefined) throw new ParityError(`the file's metadata has no ${key}`);
+  try {
+    const value = JSON.parse(text);
+    if (typeof value === "object" && value !== null) return value;
+  } catch { /* said below */ }
+  throw new ParityError(`the file's metadata: ${key} is no JSON object`);
+}
+
+function sizeOf(object: Record<string, unknown>, key: string): number {
+  const value = object[key];
+  if (Number.isSafeInteger(value) && (value as number) > 0) return value as number;
+  throw new ParityError(`the file's metadata: ${key} must be a positive whole number, got ${JSON.stringify(value)}`);
+}
+
+function numberOf(object: Record<string, unknown>, key: string): number {
+  const value = object[key];
+  if (typeof value === "number" && Number.isFinite(value)) return value;
+  throw new ParityError(`the file's metadata: ${key} must be a number, got ${JSON.stringify(value)}`);
+}
+
+/** The file's model as a configuration of `train.ts`; nothing of the present literals matters. */
+function readGolden(bytes: Uint8Array): Golden {
+  const file = readSafetensors(bytes);
+  const c = metadataOf(file, "config");
+  const h = metadataOf(file, "hyperparameters");
+  const betas = h.adam_betas;
+  if (!Array.isArray(betas) || betas.length !== 2 || !betas.every((beta) => typeof beta === "number")) {
+    throw new ParityError(`the file's metadata: adam_betas must be two numbers, got ${JSON.stringify(betas)}`);
+  }
+  const pattern = c.window_pattern;
+  if (typeof pattern !== "string" || !/^[SL]+$/.test(pattern)) {
+    throw new ParityError(`the file's metadata: window_pattern must be of S and L, got ${JSON.stringify(pattern)}`);
+  }
+  const [width, heads] = [sizeOf(c, "n_embd"), sizeOf(c, "n_head")];
+  if (width % heads !== 0) {
+    throw new ParityError(`the file's metadata: n_embd ${width} is no multiple of n_head ${heads}`);
+  }
+  const keyValueHeads = c.n_kv_head === undefined ? heads : sizeOf(c, "n_kv_head");
+  const config: GptConfig = {
+    ...baseline,
+    depth: sizeOf(c, "n_layer"),
+    width,
+    headDim: width / heads,
+    keyValueShare: keyValueHeads / heads,
+    windowPattern: pattern,
+    shortWindow: 0.5,
+    mlpRatio: 4,
+    activation: "relu2",
+    valueEmbeddings: true,
+    tiedEmbeddings: false,
+    ropeBase: 10000,
+    softCap: 15,
+    matrixLearningRate: numberOf(h, "matrix_lr"),
+    embeddingLearningRate: numberOf(h, "embedding_lr"),
+    unembeddingLearningRate: numberOf(h, "unembedding_lr"),
+    scalarLearningRate: numberOf(h, "scalar_lr"),
+    adamBeta1: betas[0],
+    adamBeta2: betas[1],
+    weightDecay: numberOf(h, "weight_decay"),
+    embeddingWeightDecay: 0,
+    valueEmbeddingWeightDecay: 0,
+    headWeightDecay: 0,
+    muonMomentum: numberOf(h, "muon_momentum"),
+    muonBeta2: numberOf(h, "muon_beta2"),
+    muonIterations: sizeOf(h, "ns_steps"),
+  };
+  return {
+    config,
+    vocabSize: sizeOf(c, "vocab_size"),
+    sequenceLength: sizeOf(c, "sequence_len"),
+    batch: sizeOf(c, "batch"),
+    steps: sizeOf(c, "steps"),
+    eps: numberOf(h, "adam_eps"),
+    tensors: file.tensors,
+  };
+}
+
+function entry(golden: Golden, key: string, dtype: string, shape: readonly number[]): SafeTensor {
+  const found = golden.tensors.get(key);
+  if (!found) throw new ParityError(`the file has no ${key}`);
+  if (found.dtype !== dtype || !sameShape(found.shape, shape)) {
+    const got = `${found.dtype} ${showShape(found.shape)}`;
+    throw new ParityError(`the file's ${key} must be ${dtype} ${showShape(shape)}, got ${got}`);
+  }
+  return found;
+}
+
+/** ‖a−b‖₂/‖b‖₂ in float64; where b is all zero, ‖a‖₂. */
+export function relativeError(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  let difference = 0, norm = 0;
+  for (let i = 0; i < b.length; i++) {
+    difference += (a[i] - b[i]) ** 2;
+    norm += b[i] ** 2;
+  }
+  return Math.sqrt(difference) / (norm > 0 ? Math.sqrt(norm) : 1);
+}
+
+/** The worst error of one line so far. */
+class Worst {
+  error = 0;
+  where = "";
+  constructor(readonly name: keyof typeof tolerances) {}
+  add(error: number, where: string): void {
+    if (error <= this.error) return; // not a number is worse than any
+    this.error = Number.isNaN(error) ? Infinity : error;
+    this.where = where;
+  }
+  line(): ParityLine {
+    const tolerance = tolerances[this.name];
+    return { name: this.name, error: this.error, tolerance, ok: this.error <= tolerance, worst: this.where };
+  }
+}
+
+/**
+ * Runs a golden file through `createModel` and `createOptimizer` of `train.ts`. The library must be open.
+ * @param bytes the file
+ * @returns lines for logits, losses, gradients and parameters
+ * @throws ParityError or SafetensorsError, in one sentence, for a file that is none
+ */
+export function parity(bytes: Uint8Array): ParityLine[] {
+  const golden = readGolden(bytes);
+  const { config, vocabSize, sequenceLength, batch, steps } = golden;
+  const model = createModel({ seed: 0, vocabSize, sequenceLength, dtype: "f32", config });
+  const parameters = model.parameters();
+  try {
+    for (const key of golden.tensors.keys()) {
+      const name = key.match(/^(?:init|step\d+\.(?:grad|param))\.(.+)$/)?.[1];
+      if (name && !parameters.has(name)) throw new ParityError(`the file's ${key} is no weight of the model`);
+    }
+    for (const [name, tensor] of parameters) {
+      tensor.upload(floatsOf(entry(golden, `init.${name}`, "F32", tensor.shape)));
+    }
+    return compare(golden, model, parameters, [batch, sequenceLength, vocabSize], steps);
+  } finally {
+    for (const tensor of parameters.values()) tensor.dispose();
+  }
+}
+
+function compare(
+  golden: Golden,
+  model: Gpt,
+  parameters: Map<string, Tensor>,
+  [batch, t, v]: [number, number, number],
+  steps: number,
+): ParityLine[] {
+  using optimizer = createOptimizer(model);
+  for (const group of optimizer.groups) if (group.kind === "adamw") group.eps = golden.eps;
+  const ids = (key: string) =>
+    Tensor.from(new Int32Array(entry(golden, key, "I32", [batch, t]).bytes.slice().buffer), [batch, t]);
+  const expectedLosses = floatsOf(entry(golden, "losses", "F32", [steps]));
+  const logits = new Worst("logits"), losses = new Worst("losses");
+  const gradients = new Worst("gradients"), weights = new Worst("parameters");
+  for (let step = 0; step < steps; step++) {
+    scope(() => {
+      const inputs = ids(`step${step}.inputs`);
+      if (step === 0) {
+        const computed = withoutTape(() => model.logits(inputs).data());
+        logits.add(relativeError(computed, floatsOf(entry(golden, "step0.logits", "F32", [batch, t, v]))), "step 0");
+      }
+      const loss = model.loss(inputs, ids(`step${step}.targets`));
+      losses.add(relativeError([loss.item()], [expectedLosses[step]]), `step ${step}`);
+      backward(loss);
+      for (const [name, { grad, shape }] of step === 0 ? parameters : []) {
+        const expected = floatsOf(entry(golden, `step0.grad.${name}`, "F32", shape));
+        gradients.add(grad ? relativeError(grad.data(), expected) : Infinity, name);
+      }
+      optimizer.step();
+      for (const [name, tensor] of parameters) {
+        const expected = floatsOf(entry(golden, `step${step}.param.${name}`, "F32", tensor.shape));
+        weights.add(relativeError(tensor.data(), expected), `${name} after step ${step}`);
+      }
+    });
+  }
+  return [logits, losses, gradients, weights].map((worst) => worst.line());
+}
+
+/** `logits 4.1e-07 (1e-05) ok` */
+export function showLine({ name, error, tolerance, ok, worst }: ParityLine): string {
+  const short = (value: number, digits: number) => value.toExponential(digits).replace(/e([+-])(\d)$/, "e$10$2");
+  return `${name} ${short(error, 1)} (${short(tolerance, 0)}) ${ok ? "ok" : `above, at ${worst}`}`;
+}
+
+const usage = `Compares model, gradients and optimizers of trainer/train.ts with a golden file.
+
+usage: deno task parity FILE.safetensors
+
+  --help   this text
+
+Prints a line each for logits, losses, gradients and parameters: the relative error and its tolerance.
+Exit status 1 when one lies above its tolerance or the file cannot be used.`;
+
+async function main(): Promise<number> {
+  let file: string;
+  try {
+    const { values, positionals } = parseArgs({
+      args: Deno.args,
+      options: { help: { type: "boolean", short: "h" } },
+      allowPositionals: true,
+    });
+    if (values.help) {
+      console.log(usage);
+      return 0;
+    }
+    if (positionals.length !== 1) throw new Error("needs one golden file");
+    file = positionals[0];
+  } catch (error) {
+    console.error(`parity: ${(error as Error).message.split(". ")[0]}; see --help`);
+    return 2;
+  }
+  try {
+    const bytes = await Deno.readFile(file).catch((cause) => {
+      throw new ParityError(`${file} cannot be read: ${cause.message}`, { cause });
+    });
+    openLibrary(await ensureLibrary(resolveHome()));
+    const lines = parity(bytes);
+    for (const line of lines) console.log(showLine(line));
+    return lines.every((line) => line.ok) ? 0 : 1;
+  } catch (error) {
+    console.error(`parity: ${(error as Error).message}`);
+    return 1;
+  }
+}
+
+if (import.meta.main) Deno.exit(await main());
