@@ -40,7 +40,9 @@ function lines(numbers: string[], perLine: number): string {
  */
 export function unicodeTables(): string {
   for (let c = limit; c < 0x110000; c++) {
-    if (classOf(c) !== characterClasses.other) throw new Error(`U+${c.toString(16)} has a class but lies beyond the table`);
+    if (classOf(c) !== characterClasses.other) {
+      throw new Error(`U+${c.toString(16)} has a class but lies beyond the table`);
+    }
   }
   const blocks = new Map<string, number>();
   const index: string[] = [];
@@ -81,7 +83,9 @@ if (import.meta.main) {
   const text = unicodeTables();
   if (Deno.args.includes("--check")) {
     if (await Deno.readTextFile(file) !== text) {
-      console.error("cuda/tokenizer/unicode.gen.h differs from the engine's Unicode tables: run cuda/tokenizer/unicode.ts");
+      console.error(
+        "cuda/tokenizer/unicode.gen.h differs from the engine's Unicode tables: run cuda/tokenizer/unicode.ts",
+      );
       Deno.exit(1);
     }
   } else {
