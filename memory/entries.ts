@@ -76,5 +76,5 @@ export function appendEntry(database: DatabaseSync, entry: Entry): number {
  * @throws {DatabaseError} the file is damaged, newer or cannot be opened
  */
 export function openMemory(path: string): DatabaseSync {
-  return openDatabase(path, entriesSchema);
+  return openDatabase(path, entriesSchema, true);
 }

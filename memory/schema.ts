@@ -20,7 +20,7 @@ export class DatabaseError extends Error {
   /** The file that cannot be used. */
   readonly path: string;
 
-  /** @param path the file @param reason why it cannot be used, without a full stop @param cause what was thrown */
+  /** Makes the sentence. @param path the file @param reason why it cannot be used, without a full stop @param cause what was thrown */
   constructor(path: string, reason: string, cause?: unknown) {
     super(`${path} ${reason}.`, { cause });
     this.name = "DatabaseError";
@@ -76,20 +76,27 @@ export function transaction<T>(database: DatabaseSync, work: () => T): T {
   }
 }
 
+/** Bytes of a file, null if there is none. */
+function sizeOf(path: string): number | null {
+  try {
+    return Deno.statSync(path).size;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return null;
+    throw error;
+  }
+}
+
 /**
- * Opens a database file for reading and writing (WAL, `synchronous=FULL`: a commit survives a power cut), creates it if
- * it is absent and migrates it forward.
+ * Opens a database file for reading and writing (WAL, `synchronous=FULL`: a commit survives a power cut) and migrates it
+ * forward.
+ * @param create makes the file where it is absent or empty
  * @throws {DatabaseError} the file is damaged, of another kind, newer, or cannot be opened
  */
-export function openDatabase(path: string, schema: Schema): DatabaseSync {
-  let exists = true;
-  try {
-    exists = Deno.statSync(path).size > 0;
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-    exists = false;
-  }
-  if (exists) inspect(path, schema);
+export function openDatabase(path: string, schema: Schema, create: boolean): DatabaseSync {
+  const size = sizeOf(path);
+  if (!create && size === null) throw new DatabaseError(path, "does not exist");
+  if (!create && size === 0) throw new DatabaseError(path, "is empty; restore it from a copy");
+  if (size) inspect(path, schema);
   let database: DatabaseSync | undefined;
   try {
     database = new DatabaseSync(path);
@@ -117,6 +124,7 @@ export function openDatabase(path: string, schema: Schema): DatabaseSync {
  * @throws {DatabaseError} the file is damaged, of another kind or newer
  */
 export function readDatabase(path: string, schema: Schema): DatabaseSync {
+  if (!sizeOf(path)) throw new DatabaseError(path, "is empty or does not exist");
   inspect(path, schema);
   return new DatabaseSync(path, { readOnly: true });
 }

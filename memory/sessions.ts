@@ -57,7 +57,7 @@ export class SessionStore {
         if (!(error instanceof Deno.errors.NotFound)) throw error;
       }
     }
-    const store = new SessionStore(openDatabase(fresh, sessionSchema));
+    const store = new SessionStore(openDatabase(fresh, sessionSchema, true));
     transaction(store.#database, () => {
       store.#database.prepare(
         "INSERT INTO sessions (id, tag, created_at, checkout, base_commit, branch, settings, pin, machine, status) " +
@@ -84,7 +84,9 @@ export class SessionStore {
    * @throws {DatabaseError} the file is damaged, of another kind, or newer; it is left as it is
    */
   static open(path: string, options: { readOnly?: boolean } = {}): SessionStore {
-    return new SessionStore((options.readOnly ? readDatabase : openDatabase)(path, sessionSchema));
+    return new SessionStore(
+      options.readOnly ? readDatabase(path, sessionSchema) : openDatabase(path, sessionSchema, false),
+    );
   }
 
   /** The session itself. */
@@ -283,9 +285,9 @@ export class SessionStore {
     }));
   }
 
-  /** Closes the file; the log is checkpointed into it. */
+  /** Closes the file; the log is checkpointed into it. Does nothing the second time. */
   close(): void {
-    this.#database.close();
+    if (this.#database.isOpen) this.#database.close();
   }
 
   /** Same as `close`. */
