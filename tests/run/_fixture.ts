@@ -13,7 +13,7 @@ const root = fileURLToPath(new URL("../..", import.meta.url));
 
 export const vocabSize = 64;
 export const sequenceLength = 32;
-export const validationRows = 64;
+export const validationRows = 1024;
 const trainRows = 400;
 
 /** Rows of a noisy chain over the vocabulary: the next token is mostly a function of the last. */
@@ -75,9 +75,13 @@ async function copySources(from: string, to: string): Promise<void> {
   }
 }
 
+/** A `train.ts`, or what makes one for a run folder. */
+type Source = string | ((runFolder: string) => string);
+
 /** A folder with the code, the data and the runs; one a test file. */
 export class Bench implements AsyncDisposable {
   #runs = 0;
+  #busy = new Set<Promise<void>>();
   private constructor(readonly folder: string) {}
 
   static async create(): Promise<Bench> {
@@ -96,19 +100,20 @@ export class Bench implements AsyncDisposable {
   }
 
   /** Options of a run of `source` in a folder of its own. */
-  options(source: string, given: Partial<RunOptions> = {}): RunOptions {
+  options(source: Source, given: Partial<RunOptions> = {}): RunOptions {
     const name = `case_${this.#runs++}`;
     const trainFile = `trainer/${name}.ts`;
-    Deno.writeTextFileSync(join(this.codeRoot, trainFile), source);
+    const runFolder = join(this.folder, "runs", name);
+    Deno.writeTextFileSync(join(this.codeRoot, trainFile), typeof source === "string" ? source : source(runFolder));
     return {
       codeRoot: this.codeRoot,
       trainFile,
-      runFolder: join(this.folder, "runs", name),
+      runFolder,
       libraryPath: testLibraryPath,
       device: "cpu",
       dataset: this.dataset,
       seed: 7,
-      evaluationRows: validationRows,
+      evaluationRows: 64,
       evaluationStallSeconds: 20,
       threads: 2,
       ...(given.budgetSeconds === undefined && given.clock === undefined ? { steps: 20 } : {}),
@@ -116,9 +121,14 @@ export class Bench implements AsyncDisposable {
     };
   }
 
-  /** Runs `source` to its end. */
-  run(source: string, given: Partial<RunOptions> = {}): Promise<RunResult> {
-    return runTraining(this.options(source, given));
+  /** Runs `source` to its end; at most three runs at a time. */
+  async run(source: Source, given: Partial<RunOptions> = {}): Promise<RunResult> {
+    const options = this.options(source, given);
+    while (this.#busy.size >= 3) await Promise.race(this.#busy);
+    const run = runTraining(options);
+    const done: Promise<void> = run.then(() => {}, () => {}).finally(() => this.#busy.delete(done));
+    this.#busy.add(done);
+    return await run;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -132,7 +142,7 @@ export interface Parts {
   top?: string;
   /** First in `createModel`. */
   setup?: string;
-  /** Body of `logits(tokens)`, with `clean(tokens)` at hand. */
+  /** Body of `logits(tokens)`, which is used for scoring alone, with `clean(tokens)` and `V`, `T` at hand. */
   logits?: string;
   /** First in each step. */
   step?: string;
@@ -154,7 +164,7 @@ import { Tensor } from "./tensor.ts";
 ${parts.top ?? ""}
 export const config = { depth: 1, width: 16, learningRate: 0.05 };
 
-export function createModel(setup: Setup<any>): Model & { weights: Map<string, Tensor> } {
+export function createModel(setup: Setup<any>): Model & { weights: Map<string, Tensor>; clean(tokens: Tensor): Tensor } {
   ${parts.setup ?? ""}
   const { vocabSize: V, sequenceLength: T, config: c } = setup;
   const random = new Random(setup.seed);
@@ -165,6 +175,7 @@ export function createModel(setup: Setup<any>): Model & { weights: Map<string, T
   const weights = parameters.map();
   return {
     weights,
+    clean,
     parameters() { ${parts.parameters ?? "return weights;"} },
     logits(tokens: Tensor): Tensor { ${parts.logits ?? "return clean(tokens);"} },
   };
@@ -181,7 +192,7 @@ export ${
     if (!batch) break;
     run.step(() => {
       ${parts.step ?? ""}
-      const logits = model.logits(batch.inputs);
+      const logits = model.clean(batch.inputs);
       const loss = crossEntropy(reshape(logits, [8 * run.sequenceLength, run.vocabSize]), reshape(batch.targets, [8 * run.sequenceLength]));
       backward(loss);
       optimizer.step();

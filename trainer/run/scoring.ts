@@ -70,6 +70,8 @@ class Refusal extends Error {
   }
 }
 
+/** Stands for the reason until the exit status is known. */
+const GONE = "scoring: an evaluator ended";
 const SECRET_BYTES = 32;
 /** Logits of one batch, at most; a row is scored in any case. */
 const BATCH_ELEMENTS = 2 ** 25;
@@ -106,7 +108,6 @@ class Evaluator {
   /** Stands before every question, where the code under test may read it: another one, good for nothing else. */
   readonly #mark = crypto.getRandomValues(new Uint8Array(SECRET_BYTES));
   #sequence = 0;
-  #gone = false;
 
   constructor(readonly options: ScoringOptions, readonly deadline: number) {
     const { setup } = options;
@@ -139,8 +140,7 @@ class Evaluator {
       throw new Refusal("timeout", `scoring: an evaluator ${what} within ${Math.max(0, left).toFixed(0)} s`);
     }
     if (waited.frame === null) {
-      this.#gone = true;
-      throw new Refusal("crash", "scoring: an evaluator ended");
+      throw new Refusal("crash", GONE);
     }
     const { payload } = waited.frame;
     // Compared in full: the code under test writes to the same stdout and may guess for as long as it likes.
@@ -150,7 +150,7 @@ class Evaluator {
     const body = payload.slice(SECRET_BYTES);
     if (waited.frame.kind === Frame.failed) {
       const { phase, name, message } = decodeFailure(body);
-      const broken = name === "Mismatch" || name === "ProtocolError" || phase === "score";
+      const broken = phase === "score" || ["Mismatch", "ProtocolError", "ShapeError"].includes(name);
       throw new Refusal(broken ? "void" : failureStatus(name, message), `scoring: ${phase}: ${message}`);
     }
     if (waited.frame.kind !== kind) throw new ProtocolError(`a frame of kind ${waited.frame.kind} came`);
@@ -174,12 +174,6 @@ class Evaluator {
       nats: new Float32Array(answer.buffer.slice(4, 4 + 4 * positions)),
       hashes: new BigUint64Array(answer.buffer.slice(4 + 4 * positions)),
     };
-  }
-
-  /** Ends the process; what it said on the way goes into `failure`'s reason where the process ended by itself. */
-  async close(): Promise<string> {
-    const status = await this.child.kill();
-    return this.#gone ? describeExit(status, this.child.stderrTail) : "";
   }
 }
 
@@ -354,10 +348,13 @@ export async function superviseScoring(options: ScoringOptions): Promise<Scoring
     else if (error instanceof ProtocolError) [outcome.status, outcome.reason] = ["void", `protocol: ${error.message}`];
     else unexpected = error;
   }
-  for (const evaluator of evaluators) {
-    const end = await evaluator.close();
-    if (end !== "" && outcome.status === "crash") outcome.reason = `scoring: an evaluator ${end}`;
-    outcome.stderr += evaluator.child.stderrLog;
+  for (const { child } of evaluators) {
+    const exit = await child.kill();
+    // The one that ended by itself, not the one that was ended for it.
+    if (outcome.reason === GONE && exit.signal !== "SIGKILL") {
+      outcome.reason = `scoring: an evaluator ${describeExit(exit, child.stderrTail)}`;
+    }
+    outcome.stderr += child.stderrLog;
   }
   if (unexpected !== null) throw unexpected;
   return outcome;
