@@ -1,5 +1,10 @@
 // The ABI's runtime and tensors: memory, counters, handles, fill, copy, random numbers, moves. kernels.h is the manual.
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
+
 #include <cmath>
+#include <csignal>
 #include <cstring>
 #include <limits>
 
@@ -101,6 +106,16 @@ RS_API rs_status rs_memory_set_limit(double bytes) {
 
 RS_API rs_status rs_memory_trim(void) {
   RS_RUN("memory_trim", [&] { memory_trim(); });
+}
+
+RS_API rs_status rs_end_with_parent(void) {
+  RS_RUN("end_with_parent", [&] {
+#ifdef __linux__
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) fail(RS_INTERNAL, "the system refused");
+#else
+    fail(RS_UNSUPPORTED, "only Linux can do this");
+#endif
+  });
 }
 
 RS_API rs_status rs_profile_enable(int32_t on) {

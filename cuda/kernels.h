@@ -53,6 +53,9 @@ RS_API rs_status rs_memory_reset_peak(void);
 RS_API rs_status rs_memory_set_limit(double bytes);
 // Gives cached free blocks back to the system.
 RS_API rs_status rs_memory_trim(void);
+// Has the system end this process when the one that started it ends: code that hangs can't notice by itself that
+// nobody waits for it any more. Linux; elsewhere RS_UNSUPPORTED.
+RS_API rs_status rs_end_with_parent(void);
 // Starts (1) or stops (0) adding up time and calls by op; starting clears the sums.
 RS_API rs_status rs_profile_enable(int32_t on);
 // Fills `buffer` with lines "op calls seconds" of UTF-8 and returns the length in bytes.

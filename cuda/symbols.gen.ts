@@ -12,6 +12,7 @@ export const symbols = {
   rs_memory_reset_peak: { parameters: [], result: "i32" },
   rs_memory_set_limit: { parameters: ["f64"], result: "i32" },
   rs_memory_trim: { parameters: [], result: "i32" },
+  rs_end_with_parent: { parameters: [], result: "i32" },
   rs_profile_enable: { parameters: ["i32"], result: "i32" },
   rs_profile_report: { parameters: ["buffer", "f64"], result: "i32" },
   rs_measure_peaks: { parameters: ["buffer", "f64", "f64"], result: "i32" },
@@ -118,4 +119,4 @@ export const enums = {
 } as const;
 
 /** What `rs_abi_hash` of a library built from the same header returns. */
-export const abiHash = 0xd5a4a07b;
+export const abiHash = 0x8bf08a93;
