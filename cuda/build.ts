@@ -75,7 +75,8 @@ function explain(output: string): BuildError {
   if (/CMake [\d.]+ or higher is required/.test(output)) {
     return new BuildError("this CMake is too old: install CMake 3.16 or newer", details);
   }
-  return new BuildError("the library could not be built: the compiler's errors follow", details || output.slice(-2000));
+  const first = details.split("\n")[0] || "CMake says no more";
+  return new BuildError(`the library could not be built: ${first}`, details || output.slice(-2000));
 }
 
 /** A file system's refusals in one sentence. */
