@@ -12,7 +12,7 @@ const layers: [name: string, pattern: RegExp][] = [
   ["cuda", /^cuda\//],
   ["memory", /^memory\//],
   ["tensor layer", /^trainer\/(ops\/.*|tensor|tape|autograd|nn|optim|schedule|safetensors|contract)(\.ts)?$/],
-  ["harness", /^trainer\/(data\/.*|tokenizer|prepare|presets|space)(\.ts)?$/],
+  ["harness", /^trainer\/(data\/.*|tokenizer|tokenizer_files|_utf8|prepare|presets|space)(\.ts)?$/],
   ["train.ts", /^trainer\/train\.ts$/],
   ["run", /^trainer\/(run\/.*|parity\.ts|bench\.ts|bench\/.*)$/],
   ["overnight", /^trainer\/overnight\//],
