@@ -246,6 +246,18 @@ export function prepareOptionsOf(
   }
 }
 
+/**
+ * Shows lines of progress on stderr, each in the place of the one before; an empty one clears it. Quiet where stderr is
+ * no terminal.
+ */
+export function terminalProgress(): (line: string) => void {
+  if (!Deno.stderr.isTerminal()) return () => {};
+  return (line) => {
+    const { columns } = Deno.consoleSize();
+    Deno.stderr.writeSync(new TextEncoder().encode(`\r\x1b[2K${line.slice(0, columns - 1)}`));
+  };
+}
+
 const usage =
   `Prepares text for training: tokenizer, packed rows, validation split. Does nothing when it is done already.
 
@@ -274,9 +286,8 @@ async function main(args: string[]): Promise<void> {
     { name: "write", value: home },
     { name: "ffi", value: join(home, "lib") },
   ]);
-  const quiet = !Deno.stderr.isTerminal();
-  const onProgress = quiet ? () => {} : (line: string) => console.error(line);
-  const folder = await prepare({ ...prepareOptionsOf(values), home, onProgress });
+  const onProgress = terminalProgress();
+  const folder = await prepare({ ...prepareOptionsOf(values), home, onProgress }).finally(() => onProgress(""));
   using dataset = openDataset(folder);
   if (values.verify) dataset.verify();
   const { manifest } = dataset;

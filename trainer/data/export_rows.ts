@@ -5,7 +5,7 @@
  */
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { prepare, prepareFlags, prepareFlagsHelp, prepareOptionsOf } from "../prepare.ts";
+import { prepare, prepareFlags, prepareFlagsHelp, prepareOptionsOf, terminalProgress } from "../prepare.ts";
 import { defaultPreset, presets } from "../presets.ts";
 import { openDataset } from "./dataset.ts";
 import { DataError, reasonOf, requirePermissions } from "./error.ts";
@@ -83,9 +83,9 @@ export async function exportRowsCommand(args: string[]): Promise<void> {
     { name: "write", value: out },
     { name: "ffi", value: join(home, "lib") },
   ]);
-  const onProgress = Deno.stderr.isTerminal() ? (line: string) => console.error(line) : () => {};
   const chosen = prepareOptionsOf(values);
-  const folder = await prepare({ ...chosen, home, onProgress });
+  const onProgress = terminalProgress();
+  const folder = await prepare({ ...chosen, home, onProgress }).finally(() => onProgress(""));
   const preset = presets[chosen.preset ?? defaultPreset("cpu")];
   const { train, val, vocabSize, sequenceLength } = exportRows(folder, out, preset.evaluationRows);
   console.log(`dataset: ${folder}`);

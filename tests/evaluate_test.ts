@@ -1,0 +1,65 @@
+// trainer/data/evaluate.ts: bits per byte against a float64 reference, whatever the batches.
+import assert from "node:assert/strict";
+import { bitsPerByte, evaluateBpb, inputsAndTargets } from "../trainer/data/evaluate.ts";
+import { xoshiro128 } from "../trainer/data/order.ts";
+import { Tensor } from "../trainer/tensor.ts";
+import { testLibrary } from "./_library.ts";
+
+const [T, V, ROWS] = [7, 50, 11];
+const next = xoshiro128(3);
+const tokenBytes = Uint16Array.from({ length: V }, (_, id) => id >= V - 2 ? 0 : 1 + id % 4);
+const rows = Uint16Array.from({ length: ROWS * (T + 1) }, (_, i) => i % (T + 1) === 0 ? V - 1 : next() % V);
+
+/** Logits of a model that knows a token and its position. */
+const logit = (token: number, position: number, entry: number) => 3 * Math.sin(token * 7 + position * 3 + entry * 11);
+
+/** Calls a model batch by batch and frees what it made. */
+function model(batches: number[] = []) {
+  let last: Tensor | null = null;
+  return (tokens: Int32Array, count: number) => {
+    last?.dispose();
+    batches.push(count);
+    const data = new Float32Array(count * T * V);
+    for (let i = 0; i < count * T; i++) {
+      for (let entry = 0; entry < V; entry++) data[i * V + entry] = logit(tokens[i], i % T, entry);
+    }
+    last = Tensor.from(data, [count, T, V]);
+    return last.handle;
+  };
+}
+
+Deno.test("evaluateBpb() is Σ nats / (ln 2 · Σ bytes) without special tokens, as float64 computes it", async () => {
+  testLibrary();
+  let [nats, bytes] = [0, 0];
+  const { inputs, targets } = inputsAndTargets(rows, T);
+  targets.forEach((target, i) => {
+    if (tokenBytes[target] === 0) return;
+    const logits = Array.from({ length: V }, (_, entry) => Math.fround(logit(inputs[i], i % T, entry)));
+    nats += Math.log(logits.reduce((sum, x) => sum + Math.exp(x), 0)) - logits[target];
+    bytes += tokenBytes[target];
+  });
+  const batches: number[] = [];
+  const result = await evaluateBpb(model(batches), rows, { sequenceLength: T, tokenBytes, batchRows: 4 });
+  assert.deepEqual(batches, [4, 4, 3]);
+  assert.equal(result.bytes, bytes);
+  // float32 cross entropies of about 4 nats: each is within a few units of 2⁻²².
+  assert(Math.abs(result.nats / nats - 1) < 2e-6, `${result.nats} against ${nats}`);
+  assert.equal(result.bitsPerByte, result.nats / Math.LN2 / result.bytes);
+  assert.equal(result.rows.length, ROWS);
+});
+
+Deno.test("evaluateBpb() gives the same bits in batches of any size", async () => {
+  testLibrary();
+  const options = { sequenceLength: T, tokenBytes };
+  const whole = await evaluateBpb(model(), rows, { ...options, batchRows: ROWS });
+  for (const batchRows of [1, 2, 5]) {
+    const parts = await evaluateBpb(model(), rows, { ...options, batchRows });
+    assert.deepEqual(parts, whole);
+  }
+  assert.equal(new Set(whole.hashes).size > ROWS, true, "hashes tell positions apart");
+});
+
+Deno.test("bits per byte of no text and rows that are cut are errors", () => {
+  assert.throws(() => bitsPerByte({ nats: 1, bytes: 0 }), /no target is text/);
+  assert.throws(() => inputsAndTargets(rows.subarray(1), T), /are not whole rows of 8/);
+});
