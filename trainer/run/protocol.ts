@@ -9,7 +9,7 @@
 export const Frame = {
   /** Supervisor → worker or evaluator: JSON of all that it needs. */
   setup: 1,
-  /** Worker → supervisor: the library is open, `train.ts` comes next. Empty. */
+  /** Worker → supervisor: JSON `{peakRate}`; the library is open, `train.ts` comes next. */
   hello: 2,
   /** Worker → supervisor: JSON `{depth}`; the model exists, `train()` is called next. */
   ready: 3,

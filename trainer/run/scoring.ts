@@ -12,7 +12,7 @@ import type { Config } from "../contract.ts";
 import { bitsPerByte } from "../data/evaluate.ts";
 import { Child, nextFrame } from "./processes.ts";
 import { decodeFailure, encodeJson, Frame, ProtocolError, type ReceivedFrame } from "./protocol.ts";
-import { describeExit, failureStatus, seconds } from "./training.ts";
+import { describeExit, failureStatus, interrupted, seconds } from "./training.ts";
 import type { RunStatus } from "./types.ts";
 
 /** What an evaluator is told. */
@@ -351,6 +351,7 @@ export async function superviseScoring(options: ScoringOptions): Promise<Scoring
   for (const { child } of evaluators) {
     const exit = await child.kill();
     // The one that ended by itself, not the one that was ended for it.
+    if (outcome.reason === GONE && interrupted(exit)) [outcome.status, outcome.reason] = ["aborted", "interrupted"];
     if (outcome.reason === GONE && exit.signal !== "SIGKILL") {
       outcome.reason = `scoring: an evaluator ${describeExit(exit, child.stderrTail)}`;
     }

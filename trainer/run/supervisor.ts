@@ -9,7 +9,7 @@ import { openDataset } from "../data/dataset.ts";
 import { readSafetensors } from "../safetensors.ts";
 import { type Budget, budgetOf } from "./clock.ts";
 import { hashFile, pinTree } from "./pin.ts";
-import { type EvaluatorSetup, superviseScoring } from "./scoring.ts";
+import { superviseScoring } from "./scoring.ts";
 import { checkpointOf, seconds, superviseTraining, type TrainingOutcome } from "./training.ts";
 import type { RunEvents, RunOptions, RunResult, RunStatus } from "./types.ts";
 
@@ -36,6 +36,7 @@ function emptyResult(): RunResult {
     clock: [],
     weightsHash: "",
     operations: 0,
+    mfu: null,
   };
 }
 
@@ -58,6 +59,9 @@ function report(result: RunResult, outcome: TrainingOutcome): Verdict {
   result.trainingSeconds = outcome.trainingSeconds;
   result.peakBytes = outcome.peakBytes;
   result.operations = outcome.operations;
+  if (outcome.peakRate > 0 && outcome.trainingSeconds > 0) {
+    result.mfu = outcome.operations / outcome.trainingSeconds / outcome.peakRate;
+  }
   result.steps = outcome.clock.length;
   result.tokens = outcome.tokens;
   result.depth = outcome.depth;
@@ -112,7 +116,7 @@ async function execute(options: RunOptions, budget: Budget, events: RunEvents, r
   const script = (name: string) => fileURLToPath(pathToFileURL(join(codeRoot, "trainer", "run", name)));
   using dataset = openDataset(options.dataset);
   const threads = options.threads ?? navigator.hardwareConcurrency;
-  const setup: EvaluatorSetup = {
+  const setup = {
     libraryPath: await Deno.realPath(options.libraryPath),
     threads,
     trainUrl: pathToFileURL(resolve(codeRoot, options.trainFile ?? "trainer/train.ts")).href,
@@ -121,19 +125,20 @@ async function execute(options: RunOptions, budget: Budget, events: RunEvents, r
     seed: options.seed >>> 0,
     vocabSize: dataset.vocabSize,
     sequenceLength: dataset.sequenceLength,
-    dtype: "f32",
+    dtype: "f32" as const,
     overrides: options.configOverrides ?? {},
   };
 
   const trained = await superviseTraining({
     script: script("worker.ts"),
     runFolder,
-    setup,
+    setup: { ...setup, measurePeak: options.measurePeak ?? false },
     budget,
     rows: dataset,
     stallSeconds: options.stallSeconds ?? 600,
     signal: options.signal,
   }, events);
+  await Deno.remove(`${checkpoint}.tmp`).catch(() => {});
   const stderrLog = join(runFolder, "stderr.log");
   await Deno.writeTextFile(stderrLog, trained.stderr);
   await Deno.writeTextFile(join(runFolder, "clock.json"), JSON.stringify(trained.clock));

@@ -40,6 +40,8 @@ export interface WorkerSetup {
   sequenceLength: number;
   dtype: "f32" | "bf16";
   overrides: Config;
+  /** Whether to measure how fast the machine multiplies. */
+  measurePeak: boolean;
 }
 
 /** What the training is given. */
@@ -64,6 +66,8 @@ export interface TrainingOutcome {
   depth: number | null;
   peakBytes: number;
   operations: number;
+  /** Operations a second that the machine could do, 0 when it was not measured. */
+  peakRate: number;
   stderr: string;
 }
 
@@ -100,6 +104,15 @@ export function describeExit(status: Deno.CommandStatus, stderr: string): string
   const how = status.signal ? `was ended by ${status.signal}` : `exited with code ${status.code}`;
   return stderr === "" ? how : `${how}; its last words: ${stderr}`;
 }
+
+/** A number that a worker told, 0 where it is none. */
+const told = (value: unknown): number => typeof value === "number" && value >= 0 && Number.isFinite(value) ? value : 0;
+
+/** Signals with which a person or a system ends all processes of a terminal at once. */
+const INTERRUPTS = ["SIGINT", "SIGTERM", "SIGHUP"];
+
+/** Whether a child ended by an interrupt; it may not send one itself. */
+export const interrupted = (exit: Deno.CommandStatus): boolean => INTERRUPTS.includes(exit.signal ?? "");
 
 /** Follows the losses and says when to stop. */
 class LossWatch {
@@ -191,6 +204,7 @@ class Training {
       depth: null,
       peakBytes: 0,
       operations: 0,
+      peakRate: 0,
       stderr: "",
     };
     this.#child = new Child(options.script, {
@@ -213,6 +227,7 @@ class Training {
       outcome.reason = error instanceof Ending ? error.message : `protocol: ${error.message}`;
     }
     const exit = await this.#child.kill();
+    if (outcome.reason === GONE && interrupted(exit)) [outcome.status, outcome.reason] = ["aborted", "interrupted"];
     if (outcome.reason === GONE) outcome.reason = `the worker ${describeExit(exit, this.#child.stderrTail)}`;
     outcome.stderr = this.#child.stderrLog;
     const stop = this.#returnedAt ?? seconds();
@@ -223,7 +238,9 @@ class Training {
   async #serve(): Promise<void> {
     await this.#child.send(Frame.setup, encode(this.options.setup));
     this.events.phase?.("setup");
-    this.#expect(await this.#next(60, "did not open the kernel library"), Frame.hello);
+    const hello = await this.#next(60, "did not open the kernel library");
+    this.#expect(hello, Frame.hello);
+    this.outcome.peakRate = told((decodeJson(hello.payload) as { peakRate?: unknown } | null)?.peakRate);
     const free = freeSetupSeconds(this.options.budget);
     this.#setupStart = seconds();
     this.#origin = this.#setupStart + free;
@@ -288,10 +305,9 @@ class Training {
         this.#log(view.getUint32(0, true), view.getFloat64(4, true));
         return false;
       case Frame.returned: {
-        const told = decodeJson(payload) as { peakBytes?: unknown; operations?: unknown } | null;
-        const number = (value: unknown) => typeof value === "number" && value >= 0 ? value : 0;
-        this.outcome.peakBytes = number(told?.peakBytes);
-        this.outcome.operations = number(told?.operations);
+        const counters = decodeJson(payload) as { peakBytes?: unknown; operations?: unknown } | null;
+        this.outcome.peakBytes = told(counters?.peakBytes);
+        this.outcome.operations = told(counters?.operations);
         this.#returnedAt ??= seconds();
         return false;
       }

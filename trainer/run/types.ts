@@ -55,6 +55,8 @@ export interface RunOptions {
   threads?: number;
   /** The tree must hash to this; see `pinTree`. */
   pin?: Pin;
+  /** Also measures how fast the machine multiplies, for `mfu`: a fifth of a second more. */
+  measurePeak?: boolean;
   /** Ends the run early. */
   signal?: AbortSignal;
   /** Seconds without a word from a child after which it is taken for stuck, where no budget says so earlier. Default 600. */
@@ -114,4 +116,6 @@ export interface RunResult {
   weightsHash: string;
   /** Operations that the worker counted during training, by its own account. */
   operations: number;
+  /** `operations` a second of training over what the machine could do, 0 … 1; null unless it was measured. */
+  mfu: number | null;
 }

@@ -1,0 +1,337 @@
+/**
+ * How a run ends when nobody cheats: every ending has a status and a reason, nothing outlives it, and the same seed and
+ * clock give the same bits.
+ */
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { pinTree } from "../../trainer/run/pin.ts";
+import { runTraining } from "../../trainer/run/supervisor.ts";
+import type { RunOptions, RunResult, RunStatus } from "../../trainer/run/types.ts";
+import { Bench, tinyTrain } from "./_fixture.ts";
+import { testLibraryPath } from "../_library.ts";
+
+const bench = await Bench.create();
+globalThis.addEventListener("unload", () => Deno.removeSync(bench.folder, { recursive: true }));
+
+const children = { sanitizeOps: false, sanitizeResources: false };
+
+function expect(result: RunResult, status: RunStatus, reason: RegExp): void {
+  if (result.status !== status || !reason.test(result.reason)) {
+    throw new Error(`should be ${status} with ${reason}, is ${result.status}: ${result.reason}`);
+  }
+  if (status !== "ok" && result.valBpb !== null) throw new Error(`has the score ${result.valBpb}`);
+}
+
+const endings: { name: string; source: string; status: RunStatus; reason: RegExp; given?: Partial<RunOptions> }[] = [
+  {
+    name: "exits",
+    source: tinyTrain({ step: "if (step === 3) Deno.exit(5);" }),
+    status: "crash",
+    reason: /^the worker exited with code 5$/,
+  },
+  {
+    name: "throws",
+    source: tinyTrain({ step: 'if (step === 3) throw new RangeError("layer 7");' }),
+    status: "crash",
+    reason: /^train: RangeError: layer 7$/,
+  },
+  {
+    name: "has a syntax error",
+    source: "export const config = {;",
+    status: "crash",
+    reason: /^import: .*Expression expected|^import: .*Unexpected token/,
+  },
+  {
+    name: "exports no train",
+    source: "export const config = {}; export function createModel() {}",
+    status: "crash",
+    reason: /^import: TypeError: train\.ts exports no function train$/,
+  },
+  {
+    name: "exports no config",
+    source: "export function createModel() {} export function train() {}",
+    status: "crash",
+    reason: /exports no object config/,
+  },
+  {
+    name: "does not exist",
+    source: 'import "./no_such_file.ts"; export const config = {};',
+    status: "crash",
+    reason: /^import: .*(Module not found|Cannot find module).*no_such_file/,
+  },
+  {
+    name: "turns its constants down",
+    source: tinyTrain({ top: 'export const valid = () => "width 16 is too small";' }),
+    status: "refused",
+    reason: /^setup: InvalidConfig: width 16 is too small$/,
+  },
+  {
+    name: "has an invalid override",
+    source: tinyTrain({ top: "export const valid = (c: any) => c.width < 100 || `width ${c.width} is too much`;" }),
+    given: { configOverrides: { width: 128 } },
+    status: "refused",
+    reason: /width 128 is too much/,
+  },
+  {
+    name: "misuses an op",
+    source: tinyTrain({ step: "linear(batch.inputs, batch.targets);" }),
+    status: "crash",
+    reason: /^train: ShapeError: linear: /,
+  },
+  {
+    name: "loses its numbers",
+    source: tinyTrain({ step: "if (step === 4) run.log(step, Tensor.from(new Float32Array([NaN]), []));" }),
+    status: "nan",
+    reason: /^the loss of step 4 is NaN$/,
+  },
+  {
+    name: "explodes",
+    source: tinyTrain({ step: "if (step > 24) run.log(step, Tensor.from(new Float32Array([9]), []));" }),
+    given: { steps: 60 },
+    status: "exploded",
+    reason: /^the loss of step \d+ is 9\.00 nats; guessing has 4\.16$/,
+  },
+  {
+    name: "asks for no batch",
+    source: tinyTrain().replace("export function train(", "export function train() {}\nfunction unused("),
+    status: "crash",
+    reason: /returned without asking for a batch/,
+  },
+  {
+    name: "asks for a million rows",
+    source: tinyTrain({ step: "run.nextBatch(1_000_000);" }),
+    status: "crash",
+    reason: /1000000 rows asked for, 1 to 65536 allowed/,
+  },
+  {
+    name: "crashes in scoring",
+    source: tinyTrain({ logits: 'throw new RangeError("no such layer");' }),
+    status: "crash",
+    reason: /^scoring: logits: no such layer$/,
+  },
+  {
+    name: "hangs in scoring",
+    source: tinyTrain({ logits: "for (;;);" }),
+    given: { evaluationStallSeconds: 1 },
+    status: "timeout",
+    reason: /^scoring: an evaluator did not answer within 1 s$/,
+  },
+  {
+    name: "hangs in set-up",
+    source: tinyTrain({ setup: "for (;;);" }),
+    given: { budgetSeconds: 0.4 },
+    status: "timeout",
+    reason: /^set-up was not over after 1\.\d s$/,
+  },
+  {
+    name: "hangs while it is imported",
+    source: tinyTrain({ top: "for (;;);" }),
+    given: { budgetSeconds: 0.4 },
+    status: "timeout",
+    reason: /^set-up was not over after 1\.\d s$/,
+  },
+  {
+    name: "falls silent without a budget of time",
+    source: tinyTrain({ step: "for (;;);" }),
+    given: { stallSeconds: 1 },
+    status: "timeout",
+    reason: /^the worker was silent for 1 s$/,
+  },
+];
+
+for (const { name, source, given, status, reason } of endings) {
+  const run = bench.run(source, given);
+  Deno.test({
+    name: `a train.ts that ${name} ends as ${status}`,
+    ...children,
+    async fn() {
+      expect(await run, status, reason);
+    },
+  });
+}
+
+Deno.test({
+  name: "steps and seed decide the weights and the score, to the bit",
+  ...children,
+  async fn() {
+    const [a, b, other] = await Promise.all([
+      bench.run(tinyTrain(), { steps: 40 }),
+      bench.run(tinyTrain(), { steps: 40, threads: 1 }),
+      bench.run(tinyTrain(), { steps: 40, seed: 8 }),
+    ]);
+    for (const result of [a, b, other]) expect(result, "ok", /^$/);
+    if (a.weightsHash !== b.weightsHash || a.valBpb !== b.valBpb) throw new Error("the same seed gave other bits");
+    if (a.weightsHash === other.weightsHash) throw new Error("another seed gave the same weights");
+    if (a.steps !== 40 || a.tokens !== 40 * 8 * 32 || a.parameters !== 2 * 64 * 16 || a.depth !== 1) {
+      throw new Error(`counts are wrong: ${JSON.stringify({ ...a, curve: 0, clock: 0 })}`);
+    }
+    if (a.curve.length !== 40 || !(a.curve[39].loss < 0.7 * a.curve[0].loss)) throw new Error("it did not learn");
+  },
+});
+
+Deno.test({
+  name: "a timed run keeps to its budget and is replayed by its clock to the bit",
+  ...children,
+  async fn() {
+    const source = tinyTrain({ step: "const until = performance.now() + 5; while (performance.now() < until);" })
+      .replace("optimizer.step();", "optimizer.step(); if (run.progress() > 0.5) optimizer.step();");
+    const options = bench.options(source, { budgetSeconds: 1 });
+    const timed = await runTraining(options);
+    expect(timed, "ok", /^$/);
+    if (!(timed.trainingSeconds >= 1 && timed.trainingSeconds < 1.5)) {
+      throw new Error(`took ${timed.trainingSeconds} s`);
+    }
+    const recorded = JSON.parse(await Deno.readTextFile(join(options.runFolder, "clock.json")));
+    if (JSON.stringify(recorded) !== JSON.stringify(timed.clock)) throw new Error("clock.json is not the clock");
+    if (timed.steps !== timed.clock.length || timed.clock[0] > 0.2) throw new Error("not one number a step");
+    const replayed = await bench.run(source, { clock: recorded });
+    expect(replayed, "ok", /^$/);
+    if (replayed.weightsHash !== timed.weightsHash) throw new Error("the replay gave other weights");
+    if (replayed.valBpb !== timed.valBpb) throw new Error("the replay gave another score");
+    if (!(replayed.trainingSeconds < timed.trainingSeconds * 2)) throw new Error("the replay took longer");
+  },
+});
+
+/** Replaces every clock and timer that JavaScript has. */
+const patched = `
+  Date.now = () => 0;
+  performance.now = () => 0;
+  globalThis.setTimeout = (() => 0) as never;
+  globalThis.setInterval = (() => 0) as never;
+  (globalThis as any).Date = class { getTime() { return 0; } };
+`;
+
+Deno.test({
+  name: "a train.ts that patches timers and returns late is voided by the supervisor's clock",
+  ...children,
+  async fn() {
+    const result = await bench.run(
+      tinyTrain({
+        top: patched,
+        after: "for (let spins = 0, at = 0; at < 3; spins++) at = Number(process.hrtime.bigint() - start) / 1e9;",
+      })
+        .replace("const optimizer", "const start = process.hrtime.bigint(); const optimizer")
+        .replace("import { backward }", 'import process from "node:process";\nimport { backward }'),
+      { budgetSeconds: 1.8 },
+    );
+    expect(result, "void", /^returned 1\.\d s late$/);
+  },
+});
+
+Deno.test({
+  name: "a train.ts that patches timers and ignores the deadline is killed at twice the budget",
+  ...children,
+  async fn() {
+    const source = tinyTrain({ top: patched }).replace("if (!batch) break;", "if (!batch) { step--; continue; }");
+    const result = await bench.run(source, { budgetSeconds: 0.8 });
+    expect(result, "timeout", /^training was not over 1\.\d s after its first batch$/);
+    if (result.trainingSeconds < 1.6 || result.trainingSeconds > 2.5) throw new Error(`${result.trainingSeconds} s`);
+  },
+});
+
+Deno.test({
+  name: "set-up beyond its share is training time",
+  ...children,
+  async fn() {
+    const wait = "const until = performance.now() + 600; while (performance.now() < until);";
+    const result = await bench.run(
+      tinyTrain({ top: 'const scoring = "postMessage" in globalThis;', setup: `if (!scoring) { ${wait} }` }),
+      {
+        budgetSeconds: 0.8,
+      },
+    );
+    expect(result, "ok", /^$/);
+    if (!(result.clock[0] > 0.4)) throw new Error(`the first step began at ${result.clock[0]} of the budget`);
+  },
+});
+
+Deno.test({
+  name: "a tree that is not the pinned one is refused before anything runs",
+  ...children,
+  async fn() {
+    const options = bench.options(tinyTrain());
+    const except = options.trainFile;
+    const pin = await pinTree(options.codeRoot, { files: "code", libraryPath: testLibraryPath, except });
+    const extra = join(options.codeRoot, "trainer/data/more.ts");
+    await Deno.writeTextFile(extra, "export {};");
+    expect(await runTraining({ ...options, pin }), "refused", /the harness was changed/);
+    await Deno.remove(extra);
+    await Deno.writeTextFile(join(options.codeRoot, except!), tinyTrain({ top: "// changed" }));
+    expect(await runTraining({ ...options, pin }), "ok", /^$/);
+  },
+});
+
+Deno.test({
+  name: "a caller's signal ends a run",
+  ...children,
+  async fn() {
+    const controller = new AbortController();
+    const options = bench.options(tinyTrain(), { budgetSeconds: 30, signal: controller.signal });
+    const run = runTraining(options, { step: () => controller.abort() });
+    expect(await run, "aborted", /stopped/);
+  },
+});
+
+/** Processes whose command line holds `text`. */
+function processesWith(text: string): number[] {
+  const found: number[] = [];
+  for (const { name } of Deno.readDirSync("/proc")) {
+    if (!/^\d+$/.test(name)) continue;
+    try {
+      if (Deno.readTextFileSync(`/proc/${name}/cmdline`).includes(text)) found.push(Number(name));
+    } catch {
+      // It has ended meanwhile.
+    }
+  }
+  return found;
+}
+
+async function until(what: string, seconds: number, condition: () => boolean): Promise<void> {
+  for (const end = performance.now() + 1000 * seconds; !condition();) {
+    if (performance.now() > end) throw new Error(`${what} did not happen within ${seconds} s`);
+    await new Promise((resolve) => setTimeout(resolve, 30));
+  }
+}
+
+for (
+  const [what, script, source] of [
+    ["a worker that trains", "worker.ts", tinyTrain()],
+    ["a worker that hangs", "worker.ts", tinyTrain({ step: "for (;;);" })],
+    ["an evaluator that hangs", "evaluator.ts", tinyTrain({ logits: "for (;;);" })],
+  ]
+) {
+  Deno.test({
+    name: `a supervisor that is killed takes ${what} with it`,
+    ...children,
+    async fn() {
+      const options = bench.options(source, script === "worker.ts" ? { budgetSeconds: 60 } : {});
+      const module = fileURLToPath(new URL("../../trainer/run/supervisor.ts", import.meta.url));
+      const supervisor = new Deno.Command(Deno.execPath(), {
+        args: [
+          "eval",
+          "--no-check",
+          `import { runTraining } from ${JSON.stringify(`file://${module}`)};
+           await runTraining(${JSON.stringify(options)}, { phase: console.log, step: () => console.log("step") });`,
+        ],
+        stdout: "piped",
+        stderr: "null",
+      }).spawn();
+      const wanted = script === "worker.ts" ? "training" : "scoring";
+      const reader = supervisor.stdout.pipeThrough(new TextDecoderStream()).getReader();
+      for (let told = ""; !told.includes(wanted);) {
+        const { value, done } = await reader.read();
+        if (done) throw new Error(`the supervisor ended after saying ${told}`);
+        told += value;
+      }
+      const mark = join(bench.codeRoot, "trainer/run", script);
+      const ours = () => processesWith(mark);
+      await until("the child", 5, () => ours().length > 0);
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      if (ours().length === 0) throw new Error("the child ended by itself");
+      supervisor.kill("SIGKILL");
+      await supervisor.status;
+      await reader.cancel();
+      await until("the end of its children", 3, () => ours().length === 0);
+    },
+  });
+}
