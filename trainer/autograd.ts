@@ -114,7 +114,6 @@ function step<K extends OpName>(node: OpNode, loss: Tensor): void {
     node.release();
   }
   for (const output of node.outputs) {
-    output.node = null;
     if (output !== loss && !isKept(output)) output.dispose();
   }
 }

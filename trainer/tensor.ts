@@ -105,7 +105,7 @@ export class Tensor implements Disposable {
   requiresGrad = false;
   /** Gradient after `backward()`, of the same shape; only weights keep theirs. Freed by the optimizer's step. */
   grad: Tensor | null = null;
-  /** The tape's record of the op that made this tensor. */
+  /** The tape's record of the op that made this tensor; outlives `dispose()`, since gradients still pass through. */
   node: TapeNode | null = null;
   #storage: Storage | null;
   #holds = 1;
@@ -256,7 +256,6 @@ export class Tensor implements Disposable {
     currentScope?.tensors.delete(this);
     this.grad?.dispose();
     this.grad = null;
-    this.node = null;
     this.release();
   }
 

@@ -6,16 +6,19 @@ export const EPSILON = 2 ** -23;
 
 /** Throws unless `x` holds floats (f32, or bf16 in the CUDA build). */
 export function needFloat(op: string, name: string, x: Tensor): void {
+  void x.handle; // throws where x was disposed of, before an output is made
   if (x.dtype !== "f32" && x.dtype !== "bf16") throw new ShapeError(op, `${name} must hold floats, got ${x.dtype}`);
 }
 
 /** Throws unless `x` is i32. */
 export function needIds(op: string, name: string, x: Tensor): void {
+  void x.handle;
   if (x.dtype !== "i32") throw new ShapeError(op, `${name} must be i32, got ${x.dtype}`);
 }
 
 /** Throws unless `x` has this shape. */
 export function needShape(op: string, name: string, x: Tensor, shape: readonly number[]): void {
+  void x.handle;
   if (!sameShape(x.shape, shape)) {
     throw new ShapeError(op, `${name} must have shape ${showShape(shape)}, got ${showShape(x.shape)}`);
   }

@@ -9,7 +9,7 @@
  * | attention | `attention` |
  * | elementwise | `relu` `relu2` `gelu` `silu` `swiglu` `sigmoid` `tanh` `softcap` `exp` `log` `sqrt` `square` `negate` `scale` `add` `subtract` `multiply` `divide` `dropout` |
  * | over an axis | `sum` `mean` `softmax` |
- * | shapes | `reshape` `transpose` `slice` `split` `concat` |
+ * | shapes | `reshape` `detach` `transpose` `slice` `split` `concat` |
  * | losses | `crossEntropy` `linearCrossEntropy` |
  * @module
  */
@@ -26,7 +26,7 @@ export { linearCrossEntropy } from "./linear_cross_entropy.ts";
 export { matmul, type MatmulOptions } from "./matmul.ts";
 export { type MixRmsNorm, mixRmsNorm } from "./mix_rms_norm.ts";
 export { reluSquaredMlp } from "./relu_squared_mlp.ts";
-export { reshape } from "./reshape.ts";
+export { detach, reshape } from "./reshape.ts";
 export { rmsNorm, type RmsNormOptions } from "./rms_norm.ts";
 export { rope } from "./rope.ts";
 export { ropeRmsNorm } from "./rope_rms_norm.ts";

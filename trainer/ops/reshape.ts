@@ -18,5 +18,10 @@ export function reshape(x: Tensor, shape: readonly number[]): Tensor {
   return y;
 }
 
+/** The elements of `x`, which gradients do not flow back to. Shares memory with x. */
+export function detach(x: Tensor): Tensor {
+  return x.alias(x.shape);
+}
+
 /** dy under x's shape. */
 export const reshapeGradient: Rule<"reshape"> = ({ x }, dy) => passGrad(x, dy);
