@@ -39,10 +39,15 @@ export interface SessionEvents {
 
 /** Everything a session works with. */
 export interface SessionParts {
+  /** The session's database. */
   readonly store: SessionStore;
+  /** The clone that experiments are made in. */
   readonly workspace: Workspace;
+  /** Who proposes. */
   readonly agent: Agent;
+  /** Who decides. */
   readonly rule: DecisionRule;
+  /** Who runs. */
   readonly runner: Runner;
   /** Folder of the session. */
   readonly folder: string;
@@ -62,6 +67,7 @@ export interface SessionParts {
   valid(source: string, configs: readonly Config[]): Promise<(true | string)[]>;
   /** Ends the session early; the run in flight is lost, nothing else. */
   readonly signal?: AbortSignal;
+  /** Who watches. */
   readonly events?: SessionEvents;
 }
 

@@ -23,20 +23,27 @@ import { type Checkout, inspectCheckout, TRAIN_FILE, Workspace } from "./workspa
 
 /** What a session is asked for; kept in its database. */
 export interface SessionSettings {
+  /** Name of the preset. */
   readonly preset: string;
   /** Text source, null for the preset's. */
   readonly source: string | null;
   /** Folder of a prepared data set, null to prepare one. */
   readonly data: string | null;
+  /** Name of the agent. */
   readonly agent: string;
+  /** Name of the decision rule. */
   readonly decide: string;
+  /** Seed of the proposals and of the first run. */
   readonly seed: number;
+  /** Training time of a run. */
   readonly budgetSeconds: number;
+  /** Which build of the library computes. */
   readonly device: "cpu" | "cuda";
   /** null for all of the machine. */
   readonly threads: number | null;
   /** Limits; null for none. */
   readonly hours: number | null;
+  /** Experiments beside the baseline; null: no limit. */
   readonly experiments: number | null;
 }
 
@@ -51,7 +58,9 @@ export interface SessionPlace {
 
 /** An open session. */
 export interface OpenSession {
+  /** What the loop works with. */
   readonly parts: SessionParts;
+  /** What the session was started with. */
   readonly settings: SessionSettings;
   /** Closes the database and gives up the lock. */
   close(): void;

@@ -12,8 +12,15 @@ import { type Observation, rankedCandidates } from "../search/parzen.ts";
 import { mixSeed, Random } from "../search/random.ts";
 import type { Agent, AgentTools, Attempt, NoProposal, Proposal, ResearchRecord } from "./agent.ts";
 
-/** Candidates that are shown to `valid` at once; the best one that it accepts is proposed. */
-const SHORT_LIST = 24;
+/** Sets of candidates that are drawn before a space is taken to be used up. */
+const DRAWS = 50;
+
+/** An idea before it is checked. */
+interface Idea {
+  readonly origin: string;
+  readonly hypothesis: string;
+  readonly values: Config;
+}
 
 /** The constants of a text, or null where its block cannot be read. */
 function configIn(source: string): Config | null {
@@ -42,9 +49,9 @@ function observe(space: MixedSpace, attempts: readonly Attempt[]): { observation
 function nextGains(
   record: ResearchRecord,
   parameters: readonly SpaceParameter[],
-): { origin: string; hypothesis: string; values: Config }[] {
+): Idea[] {
   const context: GainContext = { config: configOf(parameters), steps: record.best.steps };
-  const proposals: { origin: string; hypothesis: string; values: Config }[] = [];
+  const proposals: Idea[] = [];
   for (const gain of publishedGains) {
     const origin = `published:${gain.name}`;
     const tried = record.attempts.filter((attempt) => attempt.origin === origin);
@@ -83,13 +90,7 @@ export class SearchAgent implements Agent {
 
     const gains = nextGains(record, parameters)
       .filter(({ values }) => !taken.has(space.key({ ...current, ...values })));
-    const random = new Random(mixSeed(record.seed, record.attempts.length));
-    const modelled = rankedCandidates(space, observations, random, taken).slice(0, SHORT_LIST)
-      .map((point) => ({
-        origin: "tpe",
-        hypothesis: "Most promising by the density of good against other experiments",
-        values: space.decode(point),
-      }));
+    const modelled = this.#modelled(record, space, observations, taken);
     const proposals = [...gains, ...modelled];
     if (proposals.length === 0) return { stop: "the search has tried every combination of its #space block" };
     const verdicts = await tools.valid(source, proposals.map(({ values }) => ({ ...current, ...values })));
@@ -100,5 +101,20 @@ export class SearchAgent implements Agent {
     );
     editSpace(source, values); // throws here, not in the session, if this agent ever leaves a range
     return { edit: { kind: "space", values }, origin: chosen.origin, hypothesis: chosen.hypothesis };
+  }
+
+  /** The estimator's candidates; drawn again where all of them had been tried, as happens in small spaces. */
+  #modelled(record: ResearchRecord, space: MixedSpace, observations: Observation[], taken: Set<string>): Idea[] {
+    for (let draw = 0; draw < DRAWS; draw++) {
+      const random = new Random(mixSeed(record.seed, record.attempts.length, draw));
+      const points = rankedCandidates(space, observations, random, taken);
+      if (points.length === 0) continue;
+      return points.map((point) => ({
+        origin: "tpe",
+        hypothesis: "Most promising by the densities of good and of other experiments (Parzen estimator)",
+        values: space.decode(point),
+      }));
+    }
+    return [];
   }
 }

@@ -31,7 +31,7 @@ export interface ParzenOptions {
 }
 
 /** Chosen on synthetic mixed functions (`tests/search_test.ts` holds four of them) against random search. */
-export const parzenDefaults: ParzenOptions = { goodFactor: 0.5, bandwidth: 0.12, candidates: 64, localShare: 0.6 };
+export const parzenDefaults: ParzenOptions = { goodFactor: 0.5, bandwidth: 0.12, candidates: 32, localShare: 0.6 };
 
 /** Normal distribution function (Abramowitz & Stegun 7.1.26, absolute error below 1.5e-7). */
 function normalCdf(x: number): number {
@@ -154,7 +154,7 @@ export function rankedCandidates(
         while (changes < point.length && random.uniform() < 0.5) changes++;
         for (; changes > 0; changes--) {
           const i = random.below(point.length);
-          const near = random.uniform() < 0.7;
+          const near = space.axes[i].ordered && random.uniform() < 0.7;
           point[i] = near ? density.draw(i, point[i], random) : density.anywhere(i, random);
         }
       } else {
