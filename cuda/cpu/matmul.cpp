@@ -57,11 +57,15 @@ void multiply_packed(const Product& product, int64_t m) {
 void multiply_unpacked(const Product& first, int64_t batch, int64_t a_size, int64_t b_size, int64_t m) {
   const int64_t n = first.n, k = first.k, wanted = 4 * thread_count();
   const int64_t groups = divide_up(k, group_k);
-  int64_t rows = std::min(divide_up(m, tile_rows), int64_t{19}) * tile_rows;
-  int64_t columns = std::min<int64_t>(divide_up(n, tile_cols) * tile_cols, 256);
-  auto tasks = [&] { return batch * divide_up(m, rows) * divide_up(n, columns) * groups; };
-  while (rows > 2 * tile_rows && tasks() < wanted) rows = divide_up(rows / 2, tile_rows) * tile_rows;
-  while (columns > tile_cols && tasks() < wanted) columns = divide_up(columns / 2, tile_cols) * tile_cols;
+  // Long runs where memory is read across; otherwise what the second-level cache holds.
+  int64_t rows = std::min(divide_up(m, tile_rows), int64_t{first.a.transposed ? 1024 : 256} / tile_rows) * tile_rows;
+  int64_t columns = std::min<int64_t>(divide_up(n, tile_cols), int64_t{first.b.transposed ? 256 : 1024} / tile_cols) * tile_cols;
+  while (batch * divide_up(m, rows) * divide_up(n, columns) * groups < wanted && std::max(rows, columns) > 64) {
+    if (rows > columns || columns <= tile_cols)
+      rows = divide_up(rows / 2, tile_rows) * tile_rows;
+    else
+      columns = divide_up(columns / 2, tile_cols) * tile_cols;
+  }
   const int64_t row_blocks = divide_up(m, rows), column_blocks = divide_up(n, columns);
   const int64_t size = workspace_size(first, rows, columns), blocks = row_blocks * column_blocks;
   Scratch workspace(sizeof(float) * size * thread_count());
@@ -128,11 +132,11 @@ void matmul(Tensor* c, const Tensor* a, const Tensor* b, const Tensor* aux, int3
       finish(product.target, i, 0, 1, n, reinterpret_cast<const float*>(zeros.data()), nullptr, n);
     return;
   }
-  // Packing all of b pays where many rows use it.
-  if (items == 1) product.packed_b = packed_weight(b, n, k, trans_b);
+  // Packing all of b pays where many rows use it and no thread needs to read a across memory.
+  if (items == 1 && !trans_a) product.packed_b = packed_weight(b, n, k, trans_b);
   if (product.packed_b) {
     multiply_packed(product, rows);
-  } else if (items == 1 && rows > 1024) {
+  } else if (items == 1 && rows > 1024 && !trans_a) {
     Scratch packed(sizeof(float) * packed_b_size(n, k));
     pack_all_of_b(packed.f32(), product.b, n, k);
     product.packed_b = packed.f32();
