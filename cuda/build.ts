@@ -19,8 +19,15 @@ export interface BuildOptions {
 
 /** A build that ended without a library: one sentence, and the compiler's own words in `details`. */
 export class BuildError extends Error {
+  /** Name of the class, as errors print it. */
   override name = "BuildError";
+  /** What the compiler said, or "". */
   readonly details: string;
+  /**
+   * Creates one.
+   * @param message one sentence
+   * @param details what the compiler said
+   */
   constructor(message: string, details = "", options?: ErrorOptions) {
     super(message, options);
     this.details = details;

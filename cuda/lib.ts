@@ -14,11 +14,18 @@ import { abiHash, symbols } from "./symbols.gen.ts";
 
 /** A call of the library failed: which op, the status (`RS_INVALID` … of kernels.h) and the library's own words. */
 export class KernelError extends Error {
+  /** Name of the class, as errors print it. */
   override name = "KernelError";
   /** Status of kernels.h; 0 where the library could not be opened at all. */
   readonly code: number;
   /** The op without `rs_`, such as `rms_norm_forward`. */
   readonly op: string;
+  /**
+   * Creates one.
+   * @param message what went wrong
+   * @param code rs_status
+   * @param op name of the op
+   */
   constructor(message: string, code: number, op: string, options?: ErrorOptions) {
     super(message, options);
     this.code = code;
@@ -34,10 +41,13 @@ export type Device = "cpu" | "cuda";
 
 /** An open library. */
 export interface Library {
+  /** The shared library that was opened. */
   readonly path: string;
+  /** Which build it is. */
   readonly device: Device;
   /** Such as `cpu avx2 2 threads`. */
   readonly description: string;
+  /** The functions of `kernels.h`. */
   readonly symbols: LibrarySymbols;
   /** Makes it no longer the current one. Its memory and threads stay until the process ends. */
   close(): void;

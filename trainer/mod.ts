@@ -27,8 +27,20 @@ export {
   type OpenOptions,
 } from "../cuda/lib.ts";
 
+export { symbols } from "../cuda/symbols.gen.ts";
+
 export * from "./contract.ts";
-export { DisposedError, type Dtype, type Elements, keep, parameter, scope, ShapeError, Tensor } from "./tensor.ts";
+export {
+  DisposedError,
+  type Dtype,
+  type Elements,
+  keep,
+  parameter,
+  scope,
+  ShapeError,
+  type TapeNode,
+  Tensor,
+} from "./tensor.ts";
 export { backward } from "./autograd.ts";
 export * from "./ops/mod.ts";
 export { countParameters, loadWeights, Parameters, Random, ropeTables, saveWeights } from "./nn.ts";
@@ -73,11 +85,21 @@ export {
   RowOrder,
   type SplitCounts,
 } from "./prepare.ts";
-export { type BpbResult, evaluateBpb, type EvaluateOptions, type LogitsOf } from "./data/evaluate.ts";
+export { type BitSums, type BpbResult, evaluateBpb, type EvaluateOptions, type LogitsOf } from "./data/evaluate.ts";
 export { runTraining } from "./run/supervisor.ts";
 export type { CurvePoint, Pin, RunEvents, RunOptions, RunResult, RunStatus } from "./run/types.ts";
-export { createSession, type OpenSession, resumeSession, type SessionSettings } from "./overnight/session.ts";
+export {
+  createSession,
+  type OpenOptions as SessionOpenOptions,
+  type OpenSession,
+  resumeSession,
+  type SessionPlace,
+  type SessionSettings,
+} from "./overnight/session.ts";
 export { runSession, type SessionEvents, type SessionOutcome, type SessionParts } from "./overnight/loop.ts";
+export type { Decision, DecisionRule, Evidence } from "./overnight/decide.ts";
+export type { Runner, RunRequest } from "./overnight/runner.ts";
+export { type CommitPlan, Workspace } from "./overnight/workspace.ts";
 export type {
   Agent,
   AgentTools,

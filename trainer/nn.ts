@@ -13,6 +13,10 @@ export class Random {
   #draws = 0;
 
   /** @param seed unsigned, 32 bits */
+  /**
+   * Creates one.
+   * @param seed unsigned 32-bit number
+   */
   constructor(seed: number) {
     this.#seed = seed >>> 0;
   }

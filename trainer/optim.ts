@@ -9,9 +9,13 @@ import { ShapeError, showShape, Tensor } from "./tensor.ts";
 
 /** Weights that AdamW moves (arXiv:1711.05101). Numbers may be changed between steps. */
 export interface AdamWGroup {
+  /** Which optimizer the group is trained by. */
   readonly kind: "adamw";
+  /** The weights of the group. */
   readonly parameters: readonly Tensor[];
+  /** Learning rate of the next step. */
   learningRate: number;
+  /** Decay of the first and second moment, each below 1. */
   betas: readonly [number, number];
   /** 1e-10 by default. */
   eps?: number;
@@ -21,7 +25,9 @@ export interface AdamWGroup {
 
 /** Matrices that Muon moves. Numbers may be changed between steps. */
 export interface MuonGroup {
+  /** Which optimizer the group is trained by. */
   readonly kind: "muon";
+  /** The weights of the group. */
   readonly parameters: readonly Tensor[];
   /** Multiplied by √max(1, rows/columns) for each matrix. */
   learningRate: number;
@@ -58,6 +64,7 @@ interface MuonState {
 
 /** An optimizer over groups; a weight belongs to one group. States start at zero. */
 export class Optimizer implements Disposable {
+  /** The groups; change their numbers between steps. */
   readonly groups: readonly Group[];
   readonly #adamw: AdamWState[] = [];
   readonly #muon: MuonState[] = [];
@@ -65,6 +72,10 @@ export class Optimizer implements Disposable {
   readonly #numbers: Float32Array;
 
   /** @throws ShapeError for a weight in two groups, or one that is no matrix in a Muon group */
+  /**
+   * Creates one.
+   * @param groups weights and numbers; a weight belongs to one group
+   */
   constructor(groups: readonly Group[]) {
     this.groups = groups;
     const seen = new Set<Tensor>();
@@ -133,6 +144,7 @@ export class Optimizer implements Disposable {
     for (const tensor of this.#tensors()) tensor.dispose();
   }
 
+  /** Frees the states. */
   [Symbol.dispose](): void {
     this.dispose();
   }

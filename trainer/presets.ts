@@ -12,6 +12,7 @@ export type PresetName = (typeof presetNames)[number];
 
 /** What a preset fixes. */
 export interface Preset {
+  /** What the preset is called. */
   readonly name: PresetName;
   /** Where its text comes from unless the caller says otherwise: `sotu` or `files:<glob>`. */
   readonly source: string;

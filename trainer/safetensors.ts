@@ -30,6 +30,7 @@ const ALIGNMENT = 8;
 export interface SafeTensor {
   /** `F32`, `I32`, … */
   readonly dtype: string;
+  /** Sizes of the axes. */
   readonly shape: readonly number[];
   /** Little-endian elements; a view of the file where it was read from one. */
   readonly bytes: Uint8Array;
@@ -37,13 +38,20 @@ export interface SafeTensor {
 
 /** A file's entries in the order of its header, and its metadata. */
 export interface Safetensors {
+  /** Tensors by name. */
   readonly tensors: Map<string, SafeTensor>;
+  /** The file's own notes. */
   readonly metadata: Record<string, string>;
 }
 
 /** Bytes that are no safetensors file; the message says what is wrong. */
 export class SafetensorsError extends Error {
+  /** Name of the class, as errors print it. */
   override name = "SafetensorsError";
+  /**
+   * Creates one.
+   * @param rule what the file breaks
+   */
   constructor(rule: string) {
     super(`safetensors: ${rule}`);
   }

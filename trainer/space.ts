@@ -30,7 +30,9 @@ export type SpaceRange =
 
 /** One constant of the block. */
 export interface SpaceParameter {
+  /** Name of the constant. */
   readonly name: string;
+  /** Its literal. */
   readonly value: Literal;
   /** Line in the file, from 1. */
   readonly line: number;
@@ -40,8 +42,14 @@ export interface SpaceParameter {
 
 /** A block that is missing or malformed, or a value that it does not allow. */
 export class SpaceError extends Error {
+  /** Name of the class, as errors print it. */
   override name = "SpaceError";
   /** @param line line of the file, from 1; 0 when the complaint is about no line in particular */
+  /**
+   * Creates one.
+   * @param message one sentence
+   * @param line line of the file, from 1
+   */
   constructor(message: string, readonly line: number) {
     super(line > 0 ? `#space block, line ${line}: ${message}` : `#space block: ${message}`);
   }

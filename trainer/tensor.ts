@@ -21,10 +21,16 @@ const STALE = 2;
 
 /** A shape or element type that an op cannot take; the message names op, rule and what was received. */
 export class ShapeError extends KernelError {
+  /** Name of the class, as errors print it. */
   override name = "ShapeError";
   /**
    * @param op name of the op
    * @param rule what it needs and what it got, for instance `weight must have shape [768], got [1024]`
+   */
+  /**
+   * Creates one.
+   * @param op name of the op
+   * @param rule what must hold and what was received
    */
   constructor(op: string, rule: string) {
     super(`${op}: ${rule}`, INVALID, op);
@@ -33,8 +39,13 @@ export class ShapeError extends KernelError {
 
 /** Use of a tensor after its memory was given back. */
 export class DisposedError extends KernelError {
+  /** Name of the class, as errors print it. */
   override name = "DisposedError";
   /** @param shape shape of the tensor that was used */
+  /**
+   * Creates one.
+   * @param shape shape of the tensor that is gone
+   */
   constructor(shape: readonly number[]) {
     const freed = "by dispose(), by the end of its scope(), or by backward(), which frees activations";
     super(
@@ -98,6 +109,7 @@ let readingHeld = false;
 export class Tensor implements Disposable {
   /** Sizes by axis; `[]` is a scalar. */
   readonly shape: readonly number[];
+  /** Element type. */
   readonly dtype: Dtype;
   /** Number of elements. */
   readonly size: number;

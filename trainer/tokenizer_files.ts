@@ -32,6 +32,7 @@ export interface TokenizerMeta {
 
 /** A tokenizer's files are missing, damaged or of another kind. */
 export class TokenizerFileError extends Error {
+  /** Name of the class, as errors print it. */
   override name = "TokenizerFileError";
 }
 

@@ -15,29 +15,37 @@ export const FORMAT = 1;
 
 /** What a split holds. */
 export interface SplitCounts {
+  /** Documents of the split. */
   readonly documents: number;
   /** UTF-8 bytes of the documents. */
   readonly bytes: number;
   /** Tokens of the documents, without BOS. */
   readonly tokens: number;
+  /** Rows of T+1 tokens. */
   readonly rows: number;
 }
 
 /** `manifest.json`. */
 export interface Manifest {
+  /** Version of the folder's layout. */
   readonly format: number;
   /** As the user named them; `validation` is null when that split was cut from the source. */
   readonly source: string;
+  /** Source of the validation documents, where it is not the same. */
   readonly validation: string | null;
   /** Hash of everything that decides the content; the folder's name ends with its beginning. */
   readonly key: string;
+  /** Kind of the tokenizer. */
   readonly tokenizer: "bpe" | "bytes";
+  /** Entries, special tokens included. */
   readonly vocabSize: number;
+  /** The token that each document begins with. */
   readonly bosId: number;
   /** T; a row has T+1 tokens. */
   readonly sequenceLength: number;
   /** Documents that were left out because the same text had come before. */
   readonly duplicates: number;
+  /** Counts of the training rows, the pinned validation and the sealed second one. */
   readonly splits: { readonly train: SplitCounts; readonly val: SplitCounts; readonly sealed: SplitCounts };
   /** Every other file of the folder. */
   readonly files: { readonly [name: string]: { readonly bytes: number; readonly sha256: string } };
@@ -135,6 +143,7 @@ class RowFile implements Disposable {
 
 /** An open data set. Holds two open files; `close()` (or `using`) gives them back. */
 export class Dataset implements Disposable {
+  /** What the folder says of itself. */
   readonly manifest: Manifest;
   /** UTF-8 length of every entry of the vocabulary, 0 for special tokens. */
   readonly tokenBytes: Uint16Array;
@@ -142,6 +151,10 @@ export class Dataset implements Disposable {
   #val: RowFile;
 
   /** @param folder use `openDataset` */
+  /**
+   * Creates one.
+   * @param folder a folder that `prepare` wrote
+   */
   constructor(readonly folder: string) {
     this.manifest = readManifest(folder);
     for (const [name, { bytes }] of Object.entries(this.manifest.files)) {
@@ -245,6 +258,7 @@ export class Dataset implements Disposable {
     this.#val[Symbol.dispose]();
   }
 
+  /** Closes the files. */
   [Symbol.dispose](): void {
     this.close();
   }

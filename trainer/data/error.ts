@@ -2,6 +2,7 @@
 
 /** What a user can put right; the message is one sentence that names the file or the flag. */
 export class DataError extends Error {
+  /** Name of the class, as errors print it. */
   override name = "DataError";
 }
 

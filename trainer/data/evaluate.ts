@@ -47,7 +47,9 @@ export function scoreLogits(logits: number, targets: Int32Array, vocabSize: numb
 
 /** Σ nats and Σ bytes of targets that are text (special tokens and −1 count in neither). */
 export interface BitSums {
+  /** Σ of the cross entropies, in nats. */
   readonly nats: number;
+  /** Σ of the targets' UTF-8 bytes. */
   readonly bytes: number;
 }
 
@@ -109,6 +111,7 @@ export interface EvaluateOptions {
 
 /** The score of a set of rows. */
 export interface BpbResult extends BitSums {
+  /** Σ nats / (ln 2 · Σ bytes). */
   readonly bitsPerByte: number;
   /** Sums of each row. */
   readonly rows: readonly BitSums[];

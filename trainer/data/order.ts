@@ -47,6 +47,11 @@ export class RowOrder {
   #order = new Uint32Array(0);
 
   /** @param rows number of rows, at least 1 @param seed unsigned 32-bit number */
+  /**
+   * Creates one.
+   * @param rows rows of the split
+   * @param seed unsigned 32-bit number
+   */
   constructor(readonly rows: number, readonly seed: number) {
     if (!Number.isSafeInteger(rows) || rows < 1) throw new RangeError(`an order needs one row or more, got ${rows}`);
   }

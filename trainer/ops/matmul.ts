@@ -7,7 +7,9 @@ import { needAxes, needFloat, outputLike } from "./_shapes.ts";
 
 /** Whether the last two axes of an operand are swapped before the product. */
 export interface MatmulOptions {
+  /** a is stored `[..., K, M]`. */
   transposeA?: boolean;
+  /** b is stored `[..., N, K]`. */
   transposeB?: boolean;
 }
 

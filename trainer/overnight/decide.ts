@@ -14,14 +14,19 @@ export interface Evidence {
 
 /** A decision and its reason. */
 export interface Decision {
+  /** Whether the experiment becomes the new best. */
   readonly keep: boolean;
+  /** Why, in a few words. */
   readonly reason: string;
 }
 
 /** A rule and what the table says about it. */
 export interface DecisionRule {
+  /** What `--decide` calls it. */
   readonly name: string;
+  /** What the table says about it. */
   readonly note: string;
+  /** Keeps the experiment, or not, and says why. */
   decide(evidence: Evidence): Decision;
 }
 

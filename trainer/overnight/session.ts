@@ -53,6 +53,7 @@ export interface SessionPlace {
   readonly home: string;
   /** The user's repository. */
   readonly checkout: string;
+  /** Name of the session. */
   readonly tag: string;
 }
 
@@ -207,7 +208,9 @@ function assemble(
 
 /** What opening a session may be given beside its settings. */
 export interface OpenOptions {
+  /** Ends the session after the bookkeeping of the run in flight. */
   readonly signal?: AbortSignal;
+  /** Who watches. */
   readonly events?: SessionEvents;
   /** One line about something that does not stop the session. */
   readonly notice?: (line: string) => void;

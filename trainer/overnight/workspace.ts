@@ -75,7 +75,10 @@ export class Workspace {
   /** Branch of kept experiments, here and in the user's repository. */
   readonly branch: string;
 
-  /** @param session folder of the session @param checkout folder of the user's repository */
+  /**
+   * Creates one.
+   * @param session folder of the session @param checkout folder of the user's repository
+   */
   constructor(git: Git, session: string, checkout: string, branch: string) {
     this.#git = git;
     this.#checkout = checkout;

@@ -36,6 +36,7 @@ export interface RunOptions {
   runFolder: string;
   /** The built kernel library. */
   libraryPath: string;
+  /** Which build of the library computes. */
   device: "cpu" | "cuda";
   /** Folder of the prepared data set. */
   dataset: string;
@@ -67,6 +68,7 @@ export interface RunOptions {
 
 /** One point of the loss curve. */
 export interface CurvePoint {
+  /** Step, from 0. */
   step: number;
   /** Mean loss in nats. */
   loss: number;
@@ -86,6 +88,7 @@ export interface RunEvents {
 
 /** What a run came to. */
 export interface RunResult {
+  /** How the run ended. */
   status: RunStatus;
   /** Empty for `ok`. */
   reason: string;
@@ -103,12 +106,15 @@ export interface RunResult {
   overheadSeconds: number;
   /** Most bytes of tensors that the worker held at once, by its own account. */
   peakBytes: number;
+  /** Optimizer steps. */
   steps: number;
+  /** Tokens trained on. */
   tokens: number;
   /** Numbers in the checkpoint. */
   parameters: number;
   /** `config.depth`, where there is such a constant. */
   depth: number | null;
+  /** The losses that were logged. */
   curve: CurvePoint[];
   /** Progress of each step; a run with this clock and the same seed gives the same weights. */
   clock: number[];
