@@ -64,7 +64,7 @@ Deno.test("prepare() makes full rows of the State of the Union addresses, whose 
     assert.deepEqual([...tokenizer.tokenBytes()], [...dataset.tokenBytes]);
     const everything = addresses.join("\u0000");
     for (const split of ["val", "train"] as const) {
-      const count = Math.min(600, dataset.rowCount(split));
+      const count = Math.min(150, dataset.rowCount(split));
       const rows = dataset.readRows(split, Array.from({ length: count }, (_, row) => row));
       for (let row = 0; row < count; row++) assert.equal(rows[row * 129], bosId);
       for (const piece of piecesOf(rows, bosId)) {
@@ -159,7 +159,7 @@ async function command(home: string, args: string[], flags = ["--allow-read", "-
 Deno.test("two processes that prepare the same data at once both end well, and so does one after a kill", () =>
   inHome(async (home) => {
     const path = join(home, "stories.jsonl");
-    await Deno.writeTextFile(path, jsonLines(stories(20_000, 5)));
+    await Deno.writeTextFile(path, jsonLines(stories(12_000, 5)));
     const args = ["--source", `files:${path}`, "--vocab-size", "400", "--sequence-length", "32"];
     const killed = new Deno.Command(Deno.execPath(), {
       args: [

@@ -96,8 +96,8 @@ function isComplete(folder: string, key: string, onProgress: (line: string) => v
   try {
     Deno.statSync(folder);
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
+    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) return false;
+    throw new DataError(`${folder} cannot be read: ${reasonOf(error)}`);
   }
   try {
     using dataset = openDataset(folder);
