@@ -1,6 +1,8 @@
-// trainer/presets.ts: the presets are consistent in themselves.
+// trainer/presets.ts: the presets are consistent in themselves and with the #space block of train.ts.
 import assert from "node:assert/strict";
+import type { TrainModule } from "../trainer/contract.ts";
 import { defaultPreset, presetNames, presetOf, presets } from "../trainer/presets.ts";
+import { checkValue, configOf, parseSpace } from "../trainer/space.ts";
 
 Deno.test("every preset has sizes that divide each other and token ids that fit 16 bits", () => {
   for (const name of presetNames) {
@@ -24,4 +26,19 @@ Deno.test("presetOf() lists the names when there is no such preset", () => {
   assert.throws(() => presetOf("gpu"), /there is no preset "gpu"; there are h100, upstream, gpu-small, cpu, cpu-tiny/);
   assert.throws(() => presetOf("constructor"), /there is no preset/);
   assert.deepEqual([defaultPreset("cpu"), defaultPreset("cuda")], ["cpu", "h100"]);
+});
+
+Deno.test("train.ts has a #space block that allows every preset, and valid() agrees", async () => {
+  const url = new URL("../trainer/train.ts", import.meta.url);
+  const parameters = parseSpace(await Deno.readTextFile(url));
+  const { config, valid } = await import(url.href) as TrainModule;
+  assert.deepEqual(configOf(parameters), config);
+  for (const name of presetNames) {
+    for (const [key, value] of Object.entries(presets[name].config)) {
+      const parameter = parameters.find((candidate) => candidate.name === key);
+      assert(parameter, `train.ts has no constant ${key}`);
+      assert.equal(checkValue(parameter, value), null, name);
+    }
+    assert.equal(valid?.({ ...config, ...presets[name].config }) ?? true, true, name);
+  }
 });
