@@ -86,10 +86,13 @@ const endings: { name: string; source: string; status: RunStatus; reason: RegExp
   },
   {
     name: "explodes",
-    source: tinyTrain({ step: "if (step > 24) run.log(step, Tensor.from(new Float32Array([9]), []));" }),
+    source: tinyTrain().replace(
+      "run.log(step, loss)",
+      "run.log(step, step < 10 || step > 24 ? Tensor.from(new Float32Array([9]), []) : loss)",
+    ),
     given: { steps: 60 },
     status: "exploded",
-    reason: /^the loss of step \d+ is 9\.00 nats; guessing has 4\.16$/,
+    reason: /^the loss of step 27 is 9\.00 nats; guessing has 4\.16$/,
   },
   {
     name: "asks for no batch",
@@ -183,7 +186,7 @@ Deno.test({
     }
     const recorded = JSON.parse(await Deno.readTextFile(join(options.runFolder, "clock.json")));
     if (JSON.stringify(recorded) !== JSON.stringify(timed.clock)) throw new Error("clock.json is not the clock");
-    if (timed.steps !== timed.clock.length || timed.clock[0] > 0.2) throw new Error("not one number a step");
+    if (timed.steps !== timed.clock.length || timed.clock[0] > 0.5) throw new Error("not one number a step");
     const replayed = await bench.run(source, { clock: recorded });
     expect(replayed, "ok", /^$/);
     if (replayed.weightsHash !== timed.weightsHash) throw new Error("the replay gave other weights");
@@ -205,16 +208,13 @@ Deno.test({
   name: "a train.ts that patches timers and returns late is voided by the supervisor's clock",
   ...children,
   async fn() {
-    const result = await bench.run(
-      tinyTrain({
-        top: patched,
-        after: "for (let spins = 0, at = 0; at < 3; spins++) at = Number(process.hrtime.bigint() - start) / 1e9;",
-      })
-        .replace("const optimizer", "const start = process.hrtime.bigint(); const optimizer")
-        .replace("import { backward }", 'import process from "node:process";\nimport { backward }'),
-      { budgetSeconds: 1.8 },
-    );
-    expect(result, "void", /^returned 1\.\d s late$/);
+    const source = tinyTrain({
+      top: `const now = performance.now.bind(performance); let start = 0; ${patched}`,
+      setup: "start = now();",
+      after: "while (now() - start < 4100);",
+    });
+    const result = await bench.run(source, { budgetSeconds: 2.4 });
+    expect(result, "void", /^returned [12]\.\d s late$/);
   },
 });
 

@@ -1,0 +1,171 @@
+/** Frames, clocks, command lines and pins by themselves: the parts of a run that need no process. */
+import { join } from "node:path";
+import { budgetOf, freeSetupSeconds, killAfter, latestSave, parseClock, StepClock } from "../../trainer/run/clock.ts";
+import { pinTree } from "../../trainer/run/pin.ts";
+import { childArguments } from "../../trainer/run/processes.ts";
+import {
+  decodeFailure,
+  encodeFrame,
+  encodeJson,
+  Frame,
+  FrameReader,
+  ProtocolError,
+  readFrameSync,
+} from "../../trainer/run/protocol.ts";
+
+function equal(actual: unknown, wanted: unknown): void {
+  const [a, b] = [JSON.stringify(actual), JSON.stringify(wanted)];
+  if (a !== b) throw new Error(`got ${a}, wanted ${b}`);
+}
+
+function throws(fn: () => unknown, message: RegExp): void {
+  try {
+    fn();
+  } catch (error) {
+    if (message.test((error as Error).message)) return;
+    throw new Error(`should say ${message}, says ${(error as Error).message}`);
+  }
+  throw new Error(`should have failed with ${message}`);
+}
+
+/** A stream of `bytes` in pieces of `size`. */
+const stream = (bytes: Uint8Array, size: number) =>
+  ReadableStream.from((function* () {
+    for (let at = 0; at < bytes.length; at += size) yield bytes.slice(at, at + size);
+  })());
+
+Deno.test("frames come out as they went in, however the pipe cuts them", async () => {
+  const payloads = [0, 1, 4, 5, 300].map((length) => Uint8Array.from({ length }, (_, index) => index * 7));
+  const bytes = new Uint8Array(
+    await new Blob(payloads.map((payload) => encodeFrame(Frame.batch, payload))).arrayBuffer(),
+  );
+  for (const size of [1, 2, 3, 7, 64, 1000]) {
+    const reader = new FrameReader(stream(bytes, size));
+    for (const payload of payloads) {
+      const frame = await reader.next();
+      equal(frame?.kind, Frame.batch);
+      equal([...frame!.payload], [...payload]);
+    }
+    equal(await reader.next(), null);
+    let at = 0;
+    const read = (buffer: Uint8Array) => {
+      const part = bytes.subarray(at, at + Math.min(size, buffer.length));
+      buffer.set(part);
+      at += part.length;
+      return part.length === 0 ? null : part.length;
+    };
+    for (const payload of payloads) equal([...readFrameSync(read)!.payload], [...payload]);
+    equal(readFrameSync(read), null);
+  }
+});
+
+Deno.test("a frame beyond its limit, or cut short, is an error and no allocation", async () => {
+  for (
+    const [bytes, reason] of [
+      [new Uint8Array(100).fill(255), /says that it has 4294967295 bytes, 1000 are allowed/],
+      [encodeFrame(Frame.log, new Uint8Array(1001)), /1001 bytes/],
+      [encodeFrame(Frame.log, new Uint8Array(12)).slice(0, 9), /ended within a frame/],
+      [new Uint8Array(3), /ended within a frame/],
+    ] as const
+  ) {
+    const error = await new FrameReader(stream(bytes, 10), 1000).next().then(() => null, (reason) => reason);
+    if (!(error instanceof ProtocolError) || !reason.test(error.message)) throw new Error(`got ${error}`);
+  }
+});
+
+Deno.test("what a child says about its failure is cut to size and never trusted to have a form", () => {
+  equal(decodeFailure(encodeJson({ phase: "train", name: "E", message: "x".repeat(9000) })).message.length, 4000);
+  equal(decodeFailure(encodeJson(null)), { phase: "unknown", name: "Error", message: "no message" });
+  equal(decodeFailure(encodeJson({ phase: 1, message: ["a"] })).message, "no message");
+  throws(() => decodeFailure(new Uint8Array([1, 2, 3])), /should hold JSON/);
+});
+
+Deno.test("a clock goes by time, by steps or as recorded", () => {
+  const timed = new StepClock({ seconds: 10 });
+  equal([0, 2.5, 9.99, 10, 11].map((seconds) => timed.begin(seconds)), [0, 0.25, 0.999, null, null]);
+  equal(timed.recorded, [0, 0.25, 0.999]);
+  const steps = new StepClock({ steps: 4 });
+  equal([0, 100, 200, 300, 400].map((seconds) => steps.begin(seconds)), [0, 0.25, 0.5, 0.75, null]);
+  const replay = new StepClock({ clock: timed.recorded });
+  equal([7, 7, 7, 7].map((seconds) => replay.begin(seconds)), [0, 0.25, 0.999, null]);
+  equal(replay.share(7), 1);
+});
+
+Deno.test("budgets have the limits of the design", () => {
+  equal([8, 300].map((seconds) => freeSetupSeconds({ seconds })), [2, 60]);
+  equal([8, 300].map((seconds) => latestSave({ seconds })), [9, 306]);
+  equal(killAfter({ seconds: 300 }), 600);
+  throws(() => budgetOf({}), /needs one of/);
+  throws(() => budgetOf({ steps: 3, budgetSeconds: 3 }), /needs one of/);
+  for (const budgetSeconds of [0, -1, NaN, Infinity]) throws(() => budgetOf({ budgetSeconds }), /above 0/);
+  for (const steps of [0, 1.5, NaN]) throws(() => budgetOf({ steps }), /whole number/);
+});
+
+Deno.test("a recorded clock is read strictly", () => {
+  equal(parseClock("[0, 0.5, 0.5, 1]"), [0, 0.5, 0.5, 1]);
+  throws(() => parseClock("[0, 0.5"), /no JSON/);
+  throws(() => parseClock("[]"), /a number for each step/);
+  throws(() => parseClock('{"0": 1}'), /a number for each step/);
+  throws(() => parseClock("[0, 1.5]"), /entry 1/);
+  throws(() => parseClock("[0, 0.5, 0.4]"), /entry 2/);
+  throws(() => parseClock('[0, "1"]'), /entry 1/);
+});
+
+Deno.test("children start with the flags of the design and nothing else", () => {
+  equal(childArguments("worker.ts", { ffi: "/l,ib.so", read: ["/code/cuda", "/run"], write: ["/run"] }), [
+    "run",
+    "--quiet",
+    "--no-prompt",
+    "--no-remote",
+    "--no-npm",
+    "--cached-only",
+    "--no-config",
+    "--no-lock",
+    "--no-check",
+    "--allow-ffi=/l,,ib.so",
+    "--allow-read=/code/cuda,/run",
+    "--allow-write=/run",
+    "worker.ts",
+  ]);
+});
+
+Deno.test("a pin sees every change but those to train.ts", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "researchswarm_pin_" });
+  try {
+    const write = async (path: string, text: string) => {
+      await Deno.mkdir(join(folder, path, ".."), { recursive: true });
+      await Deno.writeTextFile(join(folder, path), text);
+    };
+    for (const path of ["cuda/lib.ts", "trainer/train.ts", "trainer/data/a.ts", "program.md", "lib.so"]) {
+      await write(path, path);
+    }
+    for (const args of [["init", "-q"], ["add", "cuda", "trainer", "program.md"]]) {
+      await new Deno.Command("git", { args, cwd: folder }).output();
+    }
+    const libraryPath = join(folder, "lib.so");
+    const pin = () => pinTree(folder, { files: "tracked", libraryPath });
+    const before = await pin();
+    await write("trainer/train.ts", "changed");
+    await write("notes.txt", "untracked, outside of the code");
+    equal(await pin(), before);
+    const changes: [string, string][] = [
+      ["program.md", "changed"],
+      ["cuda/lib.ts", "changed"],
+      ["trainer/data/new.ts", "untracked, but a child could load it"],
+      ["trainer/data/rows.bin", "untracked, but a child could load it"],
+      ["lib.so", "changed"],
+    ];
+    for (const [path, text] of changes) {
+      const old = await Deno.readTextFile(join(folder, path)).catch(() => null);
+      await write(path, text);
+      if (await pin() === before) throw new Error(`a change of ${path} was not seen`);
+      if (old === null) await Deno.remove(join(folder, path));
+      else await write(path, old);
+    }
+    equal(await pin(), before);
+    await Deno.remove(join(folder, "program.md"));
+    if (await pin() === before) throw new Error("a removed file was not seen");
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
