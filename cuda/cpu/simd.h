@@ -202,6 +202,15 @@ RS_INLINE Vec sigmoid(Vec x) {
   return select(x < 0.0f, e, splat(1.0f)) / (1.0f + e);
 }
 
+// sigmoid and its derivative s·(1 − s), both with a small relative error at both ends.
+struct SigmoidAndSlope {
+  Vec value, slope;
+};
+RS_INLINE SigmoidAndSlope sigmoid_and_slope(Vec x) {
+  Vec e = exp(-abs(x)), inverse = 1.0f / (1.0f + e);
+  return {select(x < 0.0f, e, splat(1.0f)) * inverse, e * inverse * inverse};
+}
+
 // One number through a vector function, so that scalars and vectors agree.
 RS_INLINE float sigmoid_scalar(float x) { return sigmoid(splat(x))[0]; }
 RS_INLINE float log_scalar(float x) { return log(splat(x))[0]; }

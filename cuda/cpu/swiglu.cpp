@@ -26,9 +26,10 @@ void swiglu_backward(Tensor* dx, const Tensor* dy, const Tensor* x, int32_t n, i
       const float *a = x->f32() + row * 2 * c, *b = a + c, *grad = dy->f32() + row * c;
       float *da = dx->f32() + row * 2 * c, *db = da + c;
       each_vec(c, [&](int64_t j, int k) RS_INLINE_LAMBDA {
-        Vec gate = load(a + j, k), g = load(grad + j, k), s = sigmoid(gate), other = load(b + j, k);
-        store(da + j, g * other * s * (1.0f + gate * (1.0f - s)), k);
-        store(db + j, g * gate * s, k);
+        Vec gate = load(a + j, k), g = load(grad + j, k), other = load(b + j, k);
+        SigmoidAndSlope s = sigmoid_and_slope(gate);
+        store(da + j, g * other * (s.value + gate * s.slope), k);
+        store(db + j, g * gate * s.value, k);
       });
     }
   });

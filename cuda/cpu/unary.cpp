@@ -45,7 +45,8 @@ void unary_forward(Tensor* y, const Tensor* x, int32_t kind, double parameter) {
       });
     case RS_GELU:
       return map(y, x, [](Vec v) RS_INLINE_LAMBDA {
-        return 0.5f * v * (1.0f + tanh(gelu_inner * (v + gelu_cubic * v * v * v)));
+        // 0.5·(1 + tanh(u)) = sigmoid(2u), which keeps its digits where tanh is close to −1.
+        return v * sigmoid(2.0f * gelu_inner * (v + gelu_cubic * v * v * v));
       });
     case RS_SILU:
       return map(y, x, [](Vec v) RS_INLINE_LAMBDA { return v * sigmoid(v); });
@@ -79,14 +80,13 @@ void unary_backward(Tensor* dx, const Tensor* dy, const Tensor* x, const Tensor*
       return map_gradient(dx, dy, x, y, [](Vec g, Vec v, Vec) RS_INLINE_LAMBDA { return g * 2.0f * max(Vec{}, v); });
     case RS_GELU:
       return map_gradient(dx, dy, x, y, [](Vec g, Vec v, Vec) RS_INLINE_LAMBDA {
-        Vec t = tanh(gelu_inner * (v + gelu_cubic * v * v * v));
-        Vec slope = gelu_inner * (1.0f + 3.0f * gelu_cubic * v * v);
-        return g * (0.5f * (1.0f + t) + 0.5f * v * (1.0f - t * t) * slope);
+        SigmoidAndSlope s = sigmoid_and_slope(2.0f * gelu_inner * (v + gelu_cubic * v * v * v));
+        return g * (s.value + v * s.slope * (2.0f * gelu_inner * (1.0f + 3.0f * gelu_cubic * v * v)));
       });
     case RS_SILU:
       return map_gradient(dx, dy, x, y, [](Vec g, Vec v, Vec) RS_INLINE_LAMBDA {
-        Vec s = sigmoid(v);
-        return g * s * (1.0f + v * (1.0f - s));
+        SigmoidAndSlope s = sigmoid_and_slope(v);
+        return g * (s.value + v * s.slope);
       });
     case RS_SIGMOID:
       return map_gradient(dx, dy, x, y, [](Vec g, Vec, Vec f) RS_INLINE_LAMBDA { return g * f * (1.0f - f); });
