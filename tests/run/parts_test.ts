@@ -82,13 +82,25 @@ Deno.test("what a child says about its failure is cut to size and never trusted 
 
 Deno.test("a clock goes by time, by steps or as recorded", () => {
   const timed = new StepClock({ seconds: 10 });
-  equal([0, 2.5, 9.99, 10, 11].map((seconds) => timed.begin(seconds)), [0, 0.25, 0.999, null, null]);
-  equal(timed.recorded, [0, 0.25, 0.999]);
+  equal([0, 0.5, 1, 9.5, 9.99].map((seconds) => timed.begin(seconds)), [0, 0.05, 0.1, null, null]);
   const steps = new StepClock({ steps: 4 });
   equal([0, 100, 200, 300, 400].map((seconds) => steps.begin(seconds)), [0, 0.25, 0.5, 0.75, null]);
-  const replay = new StepClock({ clock: timed.recorded });
+  const replay = new StepClock({ clock: [0, 0.25, 0.999] });
   equal([7, 7, 7, 7].map((seconds) => replay.begin(seconds)), [0, 0.25, 0.999, null]);
   equal(replay.share(7), 1);
+});
+
+Deno.test("a timed run begins no step that would end too late to count", () => {
+  const run = (stepSeconds: number) => {
+    const clock = new StepClock({ seconds: 10 });
+    let now = 0;
+    while (clock.begin(now) !== null) now += stepSeconds;
+    return now;
+  };
+  // Short steps run up to the deadline, long ones stop where the next could not be saved by 11 s.
+  for (const [stepSeconds, end] of [[0.25, 10], [0.5, 10], [2, 10], [3, 9], [4, 8]] as const) {
+    equal(run(stepSeconds), end);
+  }
 });
 
 Deno.test("budgets have the limits of the design", () => {

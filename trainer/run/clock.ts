@@ -39,21 +39,29 @@ export function killAfter(budget: Budget): number {
   return "seconds" in budget ? 2 * budget.seconds : Infinity;
 }
 
+/** Steps before the running one whose length says how long the next one may take. */
+const RECENT_STEPS = 3;
+
 /** Progress of the steps of one run. */
 export class StepClock {
   /** Progress of each step so far, one number a step. */
   readonly recorded: number[] = [];
+  /** When the last steps began. */
+  #begins: number[] = [];
 
   constructor(readonly budget: Budget) {}
 
   /**
-   * Progress of a step that begins now, fixed until the next one.
+   * Progress of a step that begins now, fixed until the next one. A step that, going by the last ones, would end too
+   * late for its weights to count is not begun: on a slow machine the deadline comes that much earlier.
    * @param seconds training time so far
    * @returns null when the budget is used up
    */
   begin(seconds: number): number | null {
     const progress = this.#progress(this.recorded.length, seconds);
-    if (progress !== null) this.recorded.push(progress);
+    if (progress === null) return null;
+    this.recorded.push(progress);
+    this.#begins = [...this.#begins.slice(-RECENT_STEPS), seconds];
     return progress;
   }
 
@@ -61,7 +69,9 @@ export class StepClock {
     const { budget } = this;
     if ("clock" in budget) return budget.clock[step] ?? null;
     if ("steps" in budget) return step < budget.steps ? step / budget.steps : null;
-    return seconds < budget.seconds ? seconds / budget.seconds : null;
+    const steps = this.#begins.map((begin, index) => (this.#begins[index + 1] ?? seconds) - begin);
+    const end = seconds + 1.2 * Math.max(0, ...steps);
+    return seconds < budget.seconds && end < latestSave(budget) ? seconds / budget.seconds : null;
   }
 
   /** Share of the budget that is used up, for a display. */
