@@ -145,6 +145,10 @@ async function build(home: string, device: "cpu", onProgress: (line: string) => 
       await Deno.rename(temporary, target);
     } catch (error) {
       await Deno.remove(temporary).catch(() => {});
+      await Deno.remove(dirname(target)).catch(() => {}); // only where it is empty
+      if (error instanceof Deno.errors.NotFound) {
+        throw new BuildError(`CMake left no library in ${folder}`, "", { cause: error });
+      }
       throw error;
     }
     onProgress(`built ${target} in ${((performance.now() - start) / 1000).toFixed(1)} s`);

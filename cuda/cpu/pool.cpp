@@ -4,6 +4,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
+#include <system_error>
 #include <thread>
 
 #if defined(__linux__)
@@ -34,8 +35,12 @@ inline void relax() {
 // follow each other within microseconds.
 class Pool {
  public:
-  explicit Pool(int32_t threads) : size_(threads) {
-    for (int32_t i = 1; i < threads; i++) std::thread(&Pool::work, this, i).detach();
+  // Makes do with fewer threads where the system gives no more.
+  explicit Pool(int32_t threads) {
+    try {
+      for (; size_ < threads; size_++) std::thread(&Pool::work, this, size_).detach();
+    } catch (const std::system_error&) {
+    }
   }
 
   int32_t size() const { return size_; }
@@ -118,7 +123,7 @@ class Pool {
   static constexpr uint32_t kOpen = 1u << 31;
   static thread_local int32_t current_thread;  // −1 outside of a job
 
-  const int32_t size_;
+  int32_t size_ = 1;  // the caller's thread counts
   std::mutex busy_, sleep_;
   std::condition_variable wake_;
   ParallelBody body_ = nullptr;

@@ -1,0 +1,186 @@
+/**
+ * `deno task build` without compiling anything: a stand-in for cmake on the PATH shows what the build does with success,
+ * failure and company. That the real one works is what every other test of the library needs.
+ * @module
+ */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { resolveHome } from "../cuda/home.ts";
+import { libraryHash } from "../cuda/lib.ts";
+
+const script = fileURLToPath(new URL("../cuda/build.ts", import.meta.url));
+const skip = { ignore: Deno.build.os === "windows" };
+
+interface Place extends Disposable {
+  home: string;
+  bin: string;
+  log: () => string[];
+}
+
+/** A home folder and a PATH with a `cmake` that runs these lines of sh; `$folder` is the build folder. */
+function place(cmake?: { configure?: string; build?: string }): Place {
+  const root = Deno.makeTempDirSync(), bin = join(root, "bin"), logFile = join(root, "log");
+  Deno.mkdirSync(bin);
+  if (cmake) {
+    Deno.writeTextFileSync(
+      join(bin, "cmake"),
+      `#!/bin/sh
+echo "$1" >> '${logFile}'
+if [ "$1" = -S ]; then
+  folder=$4
+  ${cmake.configure ?? ":"}
+else
+  folder=$2
+  ${cmake.build ?? 'echo "[ 50%] Building"; echo built > "$folder/libresearchswarm_cpu.so"'}
+fi
+`,
+      { mode: 0o755 },
+    );
+  }
+  return {
+    home: join(root, "home"),
+    bin,
+    log: () => Deno.readTextFileSync(logFile).trim().split("\n"),
+    [Symbol.dispose]: () => Deno.removeSync(root, { recursive: true }),
+  };
+}
+
+async function build(
+  { home, bin }: Place,
+  args: string[] = [],
+  flags = ["--allow-read", "--allow-write", "--allow-run=cmake"],
+) {
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "--no-prompt", "--no-check", ...flags, script, ...(args.length > 0 ? args : ["--home", home])],
+    env: { PATH: `${bin}:/bin:/usr/bin`, NO_COLOR: "1" },
+  }).output();
+  const text = (bytes: Uint8Array<ArrayBuffer>) => new TextDecoder().decode(bytes).trim().split("\n");
+  return { code, stdout: text(stdout), stderr: text(stderr) };
+}
+
+function files(folder: string): string[] {
+  const found: string[] = [];
+  for (const entry of Deno.readDirSync(folder)) {
+    if (entry.isDirectory) found.push(...files(join(folder, entry.name)).map((name) => `${entry.name}/${name}`));
+    else found.push(entry.name);
+  }
+  return found.sort();
+}
+
+Deno.test("a build ends with the library under the hash of its sources and its path on stdout", skip, async () => {
+  using at = place({});
+  const { code, stdout, stderr } = await build(at);
+  const path = join(at.home, "lib", await libraryHash(), "libresearchswarm_cpu.so");
+  assert.deepEqual([code, stdout], [0, [path]]);
+  assert.match(stderr.join("\n"), /^building the cpu library .*\nbuilding the cpu library: 50 %\nbuilt /);
+  assert.equal(await Deno.readTextFile(path), "built\n");
+  const again = await build(at);
+  assert.deepEqual([again.code, again.stdout, again.stderr], [0, [path], [""]]);
+  assert.deepEqual(at.log(), ["-S", "--build"]);
+});
+
+Deno.test("two builds at once wait for each other, and the second finds what the first built", skip, async () => {
+  using at = place({ build: 'sleep 1; echo built > "$folder/libresearchswarm_cpu.so"' });
+  const results = await Promise.all([build(at), build(at), build(at)]);
+  assert.deepEqual(results.map(({ code }) => code), [0, 0, 0]);
+  assert.equal(new Set(results.map(({ stdout }) => stdout[0])).size, 1);
+  assert.deepEqual(at.log(), ["-S", "--build"]);
+});
+
+for (
+  const [what, cmake, expected] of [
+    ["no C++ compiler", {
+      configure: 'echo "CMake Error: No CMAKE_CXX_COMPILER could be found." >&2; exit 1',
+    }, /^no working C\+\+ compiler was found: install g\+\+ or clang\+\+/],
+    ["an error in the sources", {
+      build: 'echo "x.cpp:1:2: error: expected ;" >&2; exit 2',
+    }, /^the library could not be built: x\.cpp:1:2: error: expected ;$/],
+    ["a full disk", {
+      build: 'echo "fatal error: error writing to x.o: No space left on device" >&2; exit 1',
+    }, /^the disk is full: the library could not be built/],
+    ["an old CMake", {
+      configure: 'echo "CMake 3.16 or higher is required.  You are running version 3.5" >&2; exit 1',
+    }, /^this CMake is too old/],
+    ["a build that leaves no library", { build: ":" }, /^CMake left no library/],
+  ] as const
+) {
+  Deno.test(`${what} ends in one sentence, exit code 1 and no library`, skip, async () => {
+    using at = place(cmake);
+    const { code, stdout, stderr } = await build(at);
+    assert.deepEqual([code, stdout], [1, [""]]);
+    assert.match(stderr.filter((line) => !line.startsWith("building"))[0], expected);
+    assert.deepEqual(files(at.home).filter((name) => name.startsWith("lib/")), []);
+  });
+}
+
+Deno.test("without cmake the error says what to install", skip, async () => {
+  using at = place();
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: [
+      "run",
+      "--no-prompt",
+      "--no-check",
+      "--allow-read",
+      "--allow-write",
+      "--allow-run",
+      script,
+      "--home",
+      at.home,
+    ],
+    env: { PATH: at.bin, NO_COLOR: "1" },
+  }).output();
+  assert.equal(code, 1);
+  assert.equal(new TextDecoder().decode(stdout), "");
+  assert.match(
+    new TextDecoder().decode(stderr),
+    /\ncmake was not found: install CMake 3\.16 or newer and a C\+\+17 compiler\n$/,
+  );
+});
+
+Deno.test("a missing permission is named with its flag", skip, async () => {
+  using at = place({});
+  const noRun = await build(at, [], ["--allow-read", "--allow-write"]);
+  assert.equal(noRun.code, 1);
+  assert.match(noRun.stderr.at(-1)!, /needs the permission --allow-run=cmake$/);
+  const noWrite = await build(at, [], ["--allow-read", "--allow-run=cmake"]);
+  assert.equal(noWrite.code, 1);
+  assert.match(noWrite.stderr.at(-1)!, /needs read and write access: --allow-read --allow-write=/);
+});
+
+Deno.test("a home that can't be a folder is named", skip, async () => {
+  using at = place({});
+  const { code, stderr } = await build(at, ["--home", join(at.bin, "cmake", "home")]);
+  assert.equal(code, 1);
+  assert.match(stderr.at(-1)!, /bin\/cmake\/home can't be written .*: set RESEARCHSWARM_HOME to a folder that can$/);
+});
+
+Deno.test("--help explains, and an unknown argument is refused", skip, async () => {
+  using at = place({});
+  const help = await build(at, ["--help"]);
+  assert.equal(help.code, 0);
+  assert.match(help.stdout.join("\n"), /usage: deno task build/);
+  for (const args of [["--what"], ["--home"], ["file"]]) {
+    const { code, stderr } = await build(at, args);
+    assert.equal(code, 1);
+    assert.match(stderr.join("\n"), /^(unknown argument .*, see --help|--home needs a folder)$/);
+  }
+});
+
+Deno.test("the home folder is RESEARCHSWARM_HOME, else the user's cache folder", () => {
+  const names = ["RESEARCHSWARM_HOME", "XDG_CACHE_HOME", "HOME"], before = names.map((name) => Deno.env.get(name));
+  const set = (values: (string | undefined)[]) =>
+    names.forEach((name, i) => values[i] === undefined ? Deno.env.delete(name) : Deno.env.set(name, values[i]!));
+  try {
+    set(["/a/home", "/b", "/c"]);
+    assert.equal(resolveHome(), "/a/home");
+    set(["", "/b", "/c"]);
+    assert.equal(resolveHome(), "/b/researchswarm");
+    set([undefined, undefined, "/c"]);
+    assert.match(resolveHome(), /^\/c\/(\.cache|Library\/Caches)\/researchswarm$/);
+    set([undefined, undefined, undefined]);
+    assert.throws(resolveHome, /there is no home folder: set RESEARCHSWARM_HOME/);
+  } finally {
+    set(before);
+  }
+});
