@@ -31,7 +31,7 @@ const forbidden: [from: string, to: RegExp][] = [
   ["router", /^(cuda|trainer)\//],
 ];
 /** Tools that a person runs on train.ts itself; they are no part of a session. */
-const tools = /^trainer\/(parity|bench)\.ts$/;
+const tools = /^trainer\/(parity|bench|bench\/train)\.ts$/;
 
 interface Graph {
   edges: Map<string, string[]>;

@@ -1,0 +1,105 @@
+/**
+ * Batches for `bench train`: random tokens, or rows that `bench export-rows` wrote.
+ * @module
+ */
+import type { Batch } from "../contract.ts";
+import { inputsAndTargets } from "../data/evaluate.ts";
+import { keep, Tensor } from "../tensor.ts";
+
+/** Gives batches for ever; each lives until `release`. */
+export interface BatchSource {
+  next(rows: number): Batch;
+  release(): void;
+}
+
+/** A generator of 32-bit numbers (mulberry32), for data alone. */
+function generator(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6D2B79F5) >>> 0;
+    let t = Math.imul(state ^ (state >>> 15), state | 1);
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+function upload(rows: Uint16Array, sequenceLength: number): Batch {
+  const { inputs, targets } = inputsAndTargets(rows, sequenceLength);
+  const shape = [inputs.length / sequenceLength, sequenceLength];
+  return { inputs: keep(Tensor.from(inputs, shape)), targets: keep(Tensor.from(targets, shape)) };
+}
+
+/** Four batches of random tokens, over and over. */
+export function randomBatches(seed: number, vocabSize: number, sequenceLength: number): BatchSource {
+  const random = generator(seed);
+  const pool: Batch[] = [];
+  let turn = 0;
+  return {
+    next(rows) {
+      if (pool.length < 4) {
+        const tokens = Uint16Array.from(
+          { length: rows * (sequenceLength + 1) },
+          () => Math.floor(random() * vocabSize),
+        );
+        pool.push(upload(tokens, sequenceLength));
+        return pool[pool.length - 1];
+      }
+      return pool[turn++ % pool.length];
+    },
+    release() {},
+  };
+}
+
+/** Rows of T+1 tokens in a new random order for each pass over them. */
+export function rowBatches(seed: number, data: Uint16Array, sequenceLength: number): BatchSource {
+  const random = generator(seed);
+  const length = sequenceLength + 1;
+  const count = data.length / length;
+  let order: number[] = [];
+  const live: Batch[] = [];
+  return {
+    next(rows) {
+      const tokens = new Uint16Array(rows * length);
+      for (let row = 0; row < rows; row++) {
+        if (order.length === 0) order = shuffled(count, random);
+        const from = order.pop()! * length;
+        tokens.set(data.subarray(from, from + length), row * length);
+      }
+      live.push(upload(tokens, sequenceLength));
+      return live[live.length - 1];
+    },
+    release() {
+      for (const { inputs, targets } of live.splice(0)) {
+        inputs.dispose();
+        targets.dispose();
+      }
+    },
+  };
+}
+
+function shuffled(count: number, random: () => number): number[] {
+  const order = Array.from({ length: count }, (_, i) => i);
+  for (let i = count - 1; i > 0; i--) {
+    const j = Math.floor(random() * (i + 1));
+    [order[i], order[j]] = [order[j], order[i]];
+  }
+  return order;
+}
+
+/**
+ * Reads a file of little-endian uint16 rows.
+ * @throws Error, in one sentence, when it cannot be read, is not whole rows, or has a token beyond the vocabulary
+ */
+export async function readRows(path: string, sequenceLength: number, vocabSize: number): Promise<Uint16Array> {
+  const bytes = await Deno.readFile(path).catch((cause) => {
+    throw new Error(`${path} cannot be read: ${cause.message}`, { cause });
+  });
+  const rowBytes = 2 * (sequenceLength + 1);
+  if (bytes.length === 0 || bytes.length % rowBytes !== 0) {
+    throw new Error(`${path} is not whole rows of ${sequenceLength + 1} tokens: it has ${bytes.length} bytes`);
+  }
+  const rows = new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.length / 2);
+  const beyond = rows.find((token) => token >= vocabSize);
+  if (beyond !== undefined) throw new Error(`${path} has the token ${beyond}, the vocabulary ${vocabSize} entries`);
+  return rows;
+}
