@@ -5,6 +5,7 @@ import { check, handle, openLibrary } from "../cuda/lib.ts";
 const { symbols: rs } = openLibrary(Deno.args[0], { threads: 1 });
 const libc = Deno.dlopen("libc.so.6", {
   memmem: { parameters: ["usize", "usize", "buffer", "usize"], result: "usize" },
+  memcmp: { parameters: ["usize", "buffer", "usize"], result: "i32" },
   memset: { parameters: ["usize", "i32", "usize"], result: "usize" },
   open: { parameters: ["buffer", "i32"], result: "i32" },
   read: { parameters: ["i32", "buffer", "usize"], result: "isize" },
@@ -23,17 +24,16 @@ function memoryMap(): string[] {
 const pattern = crypto.getRandomValues(new Uint8Array(1000));
 const x = handle(rs.rs_tensor_create(4, pattern.length), "tensor_create");
 check(rs.rs_tensor_upload(x, 0, pattern, pattern.length), "tensor_upload");
-// The guard is part of the pattern to look for: JavaScript's copy of the bytes has none behind it.
 const guard = Uint8Array.from({ length: 64 }, (_, i) => 0xa5 ^ (i * 37));
-const needle = new Uint8Array([...pattern, ...guard]);
 const heap = memoryMap().filter((line) => / rw-p .*(\[heap\]| 0 *$)/.test(line));
-let end = 0n;
+let end = 0n; // behind the tensor's last byte
 for (const line of heap.sort((a, b) => Number(b.includes("[heap]")) - Number(a.includes("[heap]")))) {
   const [start, stop] = line.split(" ")[0].split("-").map((text) => BigInt("0x" + text));
-  const found = libc.memmem(start, stop - start, needle, BigInt(needle.length));
-  if (found !== 0n) {
-    end = BigInt(found) + BigInt(pattern.length);
-    break;
+  // Copies of the bytes that JavaScript made have no guard behind them.
+  for (let at = start; end === 0n; at++) {
+    at = BigInt(libc.memmem(at, stop - at, pattern, BigInt(pattern.length)));
+    if (at === 0n || at + 1064n > stop) break;
+    if (libc.memcmp(at + 1000n, guard, 64n) === 0) end = at + 1000n;
   }
 }
 if (end === 0n) throw new Error("the tensor's bytes were not found");

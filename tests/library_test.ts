@@ -414,3 +414,30 @@ Deno.test("the other dtypes hold, fill and copy what they can", () => {
   refused(rs.rs_tensor_copy(whole, x), RS_INVALID, "tensor_copy: x is f32 and can't become i32");
   destroy(x, narrow, back, whole);
 });
+
+Deno.test("random numbers are Philox4x32-10 as published, the same for any count and instruction set", () => {
+  // Random123's known answer for counter 0 and key 0; a uniform number is the upper 24 bits of a word.
+  const x = create(5);
+  check(rs.rs_random_uniform(x, 0, 1, 0, 0), "random_uniform");
+  const words = [0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8];
+  assert.deepEqual(read(x, 4), words.map((word) => (word >>> 8) * 2 ** -24));
+  const long = create(100_003), sets: number[][] = [];
+  try {
+    for (const isa of [1, 2, 3]) {
+      if (rs.rs_runtime_set_isa(isa) !== 0) continue;
+      check(rs.rs_random_normal(long, 3, 2, 1, 2), "random_normal");
+      sets.push(read(long, 100_003));
+    }
+  } finally {
+    check(rs.rs_runtime_set_isa(0), "runtime_set_isa");
+  }
+  for (const set of sets) assert.deepEqual(set, sets[0]);
+  check(rs.rs_random_normal(x, 3, 2, 1, 2), "random_normal");
+  assert.deepEqual(read(x, 5), sets[0].slice(0, 5));
+  // Mean, standard deviation and fourth moment within five of their own standard deviations.
+  const n = sets[0].length, z = sets[0].map((value) => (value - 3) / 2);
+  const moment = (power: number) => z.reduce((sum, value) => sum + value ** power, 0) / n;
+  assert(Math.abs(moment(1)) < 5 / Math.sqrt(n) && Math.abs(moment(2) - 1) < 5 * Math.sqrt(2 / n), "mean or variance");
+  assert(Math.abs(moment(4) - 3) < 5 * Math.sqrt(96 / n), "fourth moment");
+  destroy(x, long);
+});
