@@ -79,8 +79,8 @@ function takeGrad(tensor: Tensor): Tensor | null {
  * Adds the gradient of `loss` to `grad` of every weight that it depends on; a second call before the optimizer's step
  * adds to the first one's (gradient accumulation).
  *
- * Activations are freed as soon as nothing needs them: after this call only `loss`, weights and tensors given to
- * `keep()` can be read.
+ * Activations are freed as soon as nothing needs them: after this call only weights, tensors of one element (losses) and
+ * those given to `keep()` can be read.
  * @param loss a tensor of one element
  * @throws ShapeError when it has more; Error when it depends on no weight, or when its tape was used already
  */
@@ -94,7 +94,7 @@ export function backward(loss: Tensor): void {
   }
   loss.grad = setUnit(Tensor.untracked(loss.shape).fill(1));
   try {
-    for (const node of nodes) step(node, loss);
+    for (const node of nodes) step(node);
   } finally {
     // After an error gradients of activations would otherwise outlive them.
     for (const node of nodes) for (const output of node.outputs) takeGrad(output)?.dispose();
@@ -102,7 +102,7 @@ export function backward(loss: Tensor): void {
 }
 
 /** Runs one rule and frees what was needed for it. */
-function step<K extends OpName>(node: OpNode, loss: Tensor): void {
+function step<K extends OpName>(node: OpNode): void {
   const dys = node.outputs.map(takeGrad);
   try {
     if (dys.some((dy) => dy !== null)) {
@@ -114,6 +114,6 @@ function step<K extends OpName>(node: OpNode, loss: Tensor): void {
     node.release();
   }
   for (const output of node.outputs) {
-    if (output !== loss && !isKept(output)) output.dispose();
+    if (output.size > 1 && !isKept(output)) output.dispose();
   }
 }
