@@ -12,7 +12,6 @@ import { check, handle, KernelError, library } from "../cuda/lib.ts";
 import {
   checkSpecials,
   type Entries,
-  entryBytes,
   formatHuggingFace,
   formatMeta,
   formatRanks,
@@ -77,7 +76,7 @@ const mergesPerStep = 64;
  * ```ts
  * import { openLibrary } from "../cuda/lib.ts";
  * import { ensureLibrary } from "../cuda/build.ts";
- * import { resolveHome } from "./data/home.ts";
+ * import { resolveHome } from "../cuda/home.ts";
  * import { Tokenizer } from "./tokenizer.ts";
  *
  * openLibrary(await ensureLibrary(resolveHome()));
@@ -97,6 +96,7 @@ export class Tokenizer implements Disposable {
   /** Id of `<|bos|>`: the last one. */
   readonly bosId: number;
   readonly #entries: Entries;
+  readonly #specialNames: readonly string[];
   readonly #batch = new Utf8Batch();
   #ids: TokenIds;
   #handle: number;
@@ -114,6 +114,7 @@ export class Tokenizer implements Disposable {
     this.#entries = { bytes, ends };
     this.kind = count === 256 ? "bytes" : "bpe";
     this.vocabSize = count + specials.length;
+    this.#specialNames = specials;
     this.specials = new Map(specials.map((special, i) => [special, count + i]));
     this.bosId = this.vocabSize - 1;
     this.#ids = this.vocabSize <= 65536 ? new Uint16Array(0) : new Uint32Array(0);
@@ -221,7 +222,7 @@ export class Tokenizer implements Disposable {
   async save(folder: string): Promise<void> {
     const merges = new Uint32Array(2 * (this.#entries.ends.length - 256));
     check(library().symbols.rs_tokenizer_merges(merges, merges.byteLength, this.#open()), "tokenizer");
-    const specials = [...this.specials.keys()];
+    const specials = this.#specialNames;
     const { kind, vocabSize } = this;
     const texts: [string, string][] = [
       [fileNames.ranks, formatRanks(this.#entries)],
@@ -276,20 +277,20 @@ export class Tokenizer implements Disposable {
 
   /** UTF-8 bytes of the tokens; a special token gives the bytes of its name. */
   decodeBytes(ids: ArrayLike<number>): Uint8Array<ArrayBuffer> {
-    const parts: Uint8Array[] = [];
+    const { bytes, ends } = this.#entries;
     let length = 0;
-    for (let i = 0; i < ids.length; i++) {
-      const part = this.#bytesOf(ids[i]);
-      parts.push(part);
-      length += part.length;
-    }
-    const bytes = new Uint8Array(length);
+    for (let i = 0; i < ids.length; i++) length += this.#lengthOf(ids[i]);
+    const out = new Uint8Array(length);
     let at = 0;
-    for (const part of parts) {
-      bytes.set(part, at);
-      at += part.length;
+    for (let i = 0; i < ids.length; i++) {
+      const id = ids[i];
+      if (id < ends.length) {
+        for (let from = id === 0 ? 0 : ends[id - 1]; from < ends[id]; from++) out[at++] = bytes[from];
+      } else {
+        at += new TextEncoder().encodeInto(this.#specialNames[id - ends.length], out.subarray(at)).written;
+      }
     }
-    return bytes;
+    return out;
   }
 
   /** Text of the tokens; bytes that are not UTF-8 (cut characters) become U+FFFD. */
@@ -326,12 +327,14 @@ export class Tokenizer implements Disposable {
     return this.#handle;
   }
 
-  #bytesOf(id: number): Uint8Array {
-    const count = this.#entries.ends.length;
-    if (id >= 0 && id < count && Number.isInteger(id)) return entryBytes(this.#entries, id);
-    const special = [...this.specials.keys()][id - count];
-    if (special === undefined) throw new RangeError(`token id ${id} is outside 0 … ${this.vocabSize - 1}`);
-    return new TextEncoder().encode(special);
+  /** Bytes that a token decodes to. */
+  #lengthOf(id: number): number {
+    const { ends } = this.#entries;
+    if (!(Number.isInteger(id) && id >= 0 && id < this.vocabSize)) {
+      throw new RangeError(`token id ${id} is outside 0 … ${this.vocabSize - 1}`);
+    }
+    if (id >= ends.length) return this.#specialNames[id - ends.length].length;
+    return ends[id] - (id === 0 ? 0 : ends[id - 1]);
   }
 }
 

@@ -9,7 +9,7 @@
 namespace rs::tokenizer {
 namespace {
 
-constexpr size_t kSlots = size_t(1) << 15;  // 2 MB a thread
+constexpr size_t kSlots = size_t(1) << 16;  // 4 MB a thread
 constexpr size_t kChunk = size_t(1) << 17;  // bytes of text that one thread takes at a time
 constexpr size_t kLongestKey = 31, kMostIds = 7;
 
@@ -56,7 +56,7 @@ size_t Encoder::encode_range(Id* ids, const uint8_t* begin, const uint8_t* end, 
                    mix(key[2] ^ 0x8ebc6af09c88c6e3ull, key[3] ^ 0x589965cc75374cc3ull) ^ 0x1d8e4e27c47d124full);
       }
       Slot& slot = thread.slots[hash & (kSlots - 1)];
-      if (std::memcmp(slot.key, key, 32) == 0) {
+      if (((slot.key[0] ^ key[0]) | (slot.key[1] ^ key[1]) | (slot.key[2] ^ key[2]) | (slot.key[3] ^ key[3])) == 0) {
         for (uint32_t i = 0; i < slot.count; i++) *ids++ = static_cast<Id>(slot.ids[i]);
       } else {
         uint32_t made[kLongestKey];

@@ -18,9 +18,9 @@ class Encoder {
   size_t encode(Id* ids, double* id_ends, const uint8_t* text, const double* ends, int64_t documents);
 
  private:
-  // A piece of up to 31 bytes that became up to 8 ids. One cache line; a slot is overwritten by the next piece that falls on it.
+  // A piece of up to 31 bytes that became up to 7 ids. One cache line; a slot is overwritten by the next piece that falls on it.
   struct alignas(64) Slot {
-    uint8_t key[32];  // the piece, zeros, and in the last byte its length
+    uint64_t key[4];  // the piece, zeros, and in the last byte its length; all zero while the slot is empty
     uint32_t ids[7];
     uint32_t count;
   };

@@ -120,7 +120,7 @@ size_t Model::encode_short(uint32_t* out, const uint8_t* piece, size_t n) const 
 
 // A pair that holds entry e has a higher id than e, so while entry e is made no place of a lower entry appears: the
 // entries are worked off in rising order, each from left to right, and every place is looked at once. Tokens lie in place
-// as in the trainer: the first and the last byte hold the id, those between hold kInside.
+// as in the trainer: the first and the last byte hold the id; a first byte that was swallowed holds kInside.
 size_t Model::encode_long(uint32_t* out, const uint8_t* piece, size_t n, Workspace& workspace) const {
   if (n >= 0x50000000u) throw Error{RS_UNSUPPORTED, "a piece of the text is longer than 1.3 GB"};
   std::vector<uint32_t>& tokens = workspace.tokens;
@@ -154,7 +154,6 @@ size_t Model::encode_long(uint32_t* out, const uint8_t* piece, size_t n, Workspa
       for (uint32_t i = workspace.first[made]; i != kEnd; i = places[i].next) {
         const size_t p = places[i].place, q = p + length_a, after = q + length_b;
         if (tokens[p] != a || tokens[q] != b) continue;
-        tokens[q - 1] = kInside;
         tokens[q] = kInside;
         tokens[p] = made;
         tokens[after - 1] = made;

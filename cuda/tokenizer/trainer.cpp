@@ -12,7 +12,7 @@ namespace rs::tokenizer {
 namespace {
 
 constexpr uint32_t kBorder = 0xFFFFFFFF;  // stands before, between and after words
-constexpr uint32_t kInside = 0xFFFFFFFE;  // a byte inside a token, neither its first nor its last
+constexpr uint32_t kInside = 0xFFFFFFFE;  // the first byte of a token that went into another one
 constexpr size_t kChunk = size_t(1) << 18;
 
 }  // namespace
@@ -176,7 +176,6 @@ void Trainer::merge(Pair& pair) {
       if (before == made) swallowed += weight;
     }
     if (next != kBorder) right_.add(next, weight, p);
-    tokens_[q - 1] = kInside;
     tokens_[q] = kInside;
     tokens_[p] = made;
     tokens_[after - 1] = made;

@@ -63,7 +63,8 @@ class Trainer {
   int64_t words_ = 0;
   std::vector<WordCounts> counts_;
   // One element for each byte of the distinct words, with a border before and after each word. The first and the last
-  // byte of a token hold its id, those between hold kInside, so both neighbours are found without links.
+  // byte of a token hold its id, so that both neighbours are found without links; a first byte that was swallowed by a
+  // merge holds kInside, so that it is never taken for a token again.
   std::vector<uint32_t> tokens_;
   std::vector<uint32_t> word_of_;
   std::vector<int64_t> weights_;   // count by word
