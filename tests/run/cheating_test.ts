@@ -53,6 +53,36 @@ const cases: Case[] = [
     reason: /scoring: logits: Requires read access/,
   },
   {
+    name: "reads code after its import, in training",
+    source: tinyTrain({ step: 'Deno.readTextFileSync(new URL("./tensor.ts", import.meta.url));' }),
+    status: "refused",
+    reason: /train: NotCapable: Requires read access to ".*tensor\.ts"/,
+  },
+  {
+    name: "reads code after its import, in scoring",
+    source: tinyTrain({
+      logits: 'Deno.readTextFileSync(new URL("./tensor.ts", import.meta.url)); return clean(tokens);',
+    }),
+    status: "refused",
+    reason: /scoring: logits: Requires read access to ".*tensor\.ts"/,
+  },
+  {
+    name: "writes in scoring",
+    source: tinyTrain({ logits: `Deno.writeTextFileSync(${outside}, "rows"); return clean(tokens);` }),
+    status: "refused",
+    reason: /scoring: logits: Requires write access/,
+  },
+  {
+    name: "keeps something in a cache for the other evaluator",
+    source: tinyTrain({
+      top: `let failed = "";
+        if ("postMessage" in globalThis) await caches.open("rows").catch((error) => failed = String(error));`,
+      logits: "if (failed) throw new Error(failed); return clean(tokens);",
+    }),
+    status: "crash",
+    reason: /Failed to create cache storage/,
+  },
+  {
     name: "reads through node:fs",
     source: tinyTrain({ top: 'import fs from "node:fs";', step: `fs.readFileSync(${validation});` }),
     status: "refused",

@@ -7,7 +7,8 @@ import { fileURLToPath } from "node:url";
 import { pinTree } from "../../trainer/run/pin.ts";
 import { runTraining } from "../../trainer/run/supervisor.ts";
 import type { RunOptions, RunResult, RunStatus } from "../../trainer/run/types.ts";
-import { Bench, tinyTrain } from "./_fixture.ts";
+import { openDataset } from "../../trainer/data/dataset.ts";
+import { Bench, sequenceLength, tinyTrain, vocabSize } from "./_fixture.ts";
 import { testLibraryPath } from "../_library.ts";
 
 const bench = await Bench.create();
@@ -192,6 +193,31 @@ Deno.test({
     if (replayed.weightsHash !== timed.weightsHash) throw new Error("the replay gave other weights");
     if (replayed.valBpb !== timed.valBpb) throw new Error("the replay gave another score");
     if (!(replayed.trainingSeconds < timed.trainingSeconds * 2)) throw new Error("the replay took longer");
+  },
+});
+
+Deno.test({
+  name: "the score is that of evaluateBpb on the saved weights",
+  ...children,
+  async fn() {
+    const options = bench.options(tinyTrain(), { evaluationRows: 50 });
+    const result = await runTraining(options);
+    expect(result, "ok", /^$/);
+    const load = (path: string) => import(`file://${join(bench.codeRoot, path)}`);
+    const { openLibrary } = await load("cuda/lib.ts");
+    openLibrary(testLibraryPath);
+    const { Tensor, scope, keep } = await load("trainer/tensor.ts");
+    const module = await load(options.trainFile!);
+    const model = module.createModel({ seed: 1, vocabSize, sequenceLength, dtype: "f32", config: module.config });
+    const { loadWeights } = await load("trainer/nn.ts");
+    loadWeights(model.parameters(), await Deno.readFile(join(options.runFolder, "checkpoint.safetensors")));
+    using dataset = openDataset(options.dataset);
+    const rows = dataset.readRows("val", Array.from({ length: 50 }, (_, row) => row));
+    const { evaluateBpb } = await load("trainer/data/evaluate.ts");
+    const logits = (tokens: Int32Array, count: number) =>
+      scope(() => keep(model.logits(Tensor.from(tokens, [count, sequenceLength])))).handle;
+    const direct = await evaluateBpb(logits, rows, { sequenceLength, tokenBytes: dataset.tokenBytes, batchRows: 7 });
+    if (direct.bitsPerByte !== result.valBpb) throw new Error(`${direct.bitsPerByte} is not ${result.valBpb}`);
   },
 });
 

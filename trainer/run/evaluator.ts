@@ -21,7 +21,7 @@ import {
   type ReceivedFrame,
   writeAllSync,
 } from "./protocol.ts";
-import type { EvaluatorFirstFrame } from "./scoring.ts";
+import type { EvaluatorFirstFrame } from "./setups.ts";
 
 const stdin = new FrameReader(Deno.stdin.readable);
 

@@ -10,11 +10,11 @@ import type { Model, TrainModule } from "../contract.ts";
 import { loadWeights } from "../nn.ts";
 import { withoutTape } from "../tape.ts";
 import { keep, scope, ShapeError, Tensor } from "../tensor.ts";
-import type { EvaluatorSetup } from "./scoring.ts";
+import type { ChildSetup } from "./setups.ts";
 
 /** What the main realm asks. */
 export type ToRealm =
-  | { kind: "load"; setup: EvaluatorSetup; checkpoint: Uint8Array }
+  | { kind: "load"; setup: ChildSetup; checkpoint: Uint8Array }
   | { kind: "rows"; rows: number; inputs: Int32Array };
 
 /** What this realm answers. */
@@ -46,7 +46,7 @@ function fill(model: Model, checkpoint: Uint8Array): void {
   }
 }
 
-async function load(setup: EvaluatorSetup, checkpoint: Uint8Array): Promise<Model> {
+async function load(setup: ChildSetup, checkpoint: Uint8Array): Promise<Model> {
   openLibrary(setup.libraryPath, { threads: setup.threads });
   Deno.permissions.revokeSync({ name: "ffi" });
   const module: TrainModule = await import(setup.trainUrl);
@@ -61,7 +61,7 @@ async function load(setup: EvaluatorSetup, checkpoint: Uint8Array): Promise<Mode
 /** Logits that the main realm is looking at: freed when the next question comes. */
 let shown: Tensor | null = null;
 
-function logits(model: Model, rows: number, inputs: Int32Array, setup: EvaluatorSetup): number {
+function logits(model: Model, rows: number, inputs: Int32Array, setup: ChildSetup): number {
   shown?.dispose();
   const wanted = [rows, setup.sequenceLength, setup.vocabSize];
   shown = scope(() =>
@@ -81,7 +81,7 @@ function logits(model: Model, rows: number, inputs: Int32Array, setup: Evaluator
 }
 
 let model: Model | null = null;
-let evaluatorSetup: EvaluatorSetup | null = null;
+let evaluatorSetup: ChildSetup | null = null;
 for (const name of ["log", "info", "debug", "table", "dir", "group"] as const) console[name] = console.error;
 
 realmScope.onmessage = async ({ data }) => {

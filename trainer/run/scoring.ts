@@ -8,51 +8,11 @@
  * Half of the cuts are uniform, half are drawn by exp(−nats): where a loss is low, looking ahead would have paid.
  * @module
  */
-import type { Config } from "../contract.ts";
 import { bitsPerByte } from "../data/evaluate.ts";
-import { Child, nextFrame } from "./processes.ts";
-import { decodeFailure, encodeJson, Frame, ProtocolError, type ReceivedFrame } from "./protocol.ts";
-import { describeExit, failureStatus, interrupted, seconds } from "./training.ts";
+import { describeExit, Ending, GONE, interrupted, seconds } from "./ending.ts";
+import { BATCH_ROWS, Evaluator, type ScoringOptions } from "./evaluator_client.ts";
+import { ProtocolError } from "./protocol.ts";
 import type { RunStatus } from "./types.ts";
-
-/** What an evaluator is told. */
-export interface EvaluatorSetup {
-  libraryPath: string;
-  threads: number;
-  trainUrl: string;
-  codeFolders: string[];
-  checkpoint: string;
-  seed: number;
-  vocabSize: number;
-  sequenceLength: number;
-  dtype: "f32" | "bf16";
-  overrides: Config;
-}
-
-/** The first frame that an evaluator gets. */
-export interface EvaluatorFirstFrame {
-  setup: EvaluatorSetup;
-  /** What its answers must begin with. */
-  secret: number[];
-  /** What the questions begin with. */
-  mark: number[];
-}
-
-/** What the scoring is given. */
-export interface ScoringOptions {
-  script: string;
-  setup: EvaluatorSetup;
-  /** Tokens of whole rows of T+1. */
-  tokens: Uint16Array;
-  /** UTF-8 bytes of each token, 0 for special ones. */
-  tokenBytes: Uint16Array;
-  /** For one answer, and for all of it. */
-  stallSeconds: number;
-  limitSeconds: number;
-  signal?: AbortSignal;
-  /** Share done so far. */
-  progress?(share: number): void;
-}
 
 /** What the scoring came to. */
 export interface ScoringOutcome {
@@ -63,22 +23,8 @@ export interface ScoringOutcome {
   stderr: string;
 }
 
-/** The end of a scoring without a score. */
-class Refusal extends Error {
-  constructor(readonly status: RunStatus, reason: string) {
-    super(reason);
-  }
-}
-
-/** Stands for the reason until the exit status is known. */
-const GONE = "scoring: an evaluator ended";
-const SECRET_BYTES = 32;
 /** Logits of one batch, at most; a row is scored in any case. */
 const BATCH_ELEMENTS = 2 ** 25;
-const BATCH_ROWS = 32;
-/** Seconds until the model must be rebuilt. */
-const LOAD_SECONDS = 120;
-
 /** A whole number from 0 to `below` − 1 that nobody can foresee. */
 function randomBelow(below: number): number {
   return Math.floor(crypto.getRandomValues(new Uint32Array(1))[0] / 2 ** 32 * below);
@@ -92,89 +38,6 @@ function shuffled(count: number): number[] {
     [order[last], order[other]] = [order[other], order[last]];
   }
   return order;
-}
-
-/** Answer to one batch. */
-interface Scored {
-  nats: Float32Array;
-  hashes: BigUint64Array;
-}
-
-/** One evaluator process. */
-class Evaluator {
-  readonly child: Child;
-  /** Stands before every answer; sent once, before the code under test is there. */
-  readonly #secret = crypto.getRandomValues(new Uint8Array(SECRET_BYTES));
-  /** Stands before every question, where the code under test may read it: another one, good for nothing else. */
-  readonly #mark = crypto.getRandomValues(new Uint8Array(SECRET_BYTES));
-  #sequence = 0;
-
-  constructor(readonly options: ScoringOptions, readonly deadline: number) {
-    const { setup } = options;
-    const positions = BATCH_ROWS * setup.sequenceLength;
-    this.child = new Child(options.script, {
-      ffi: setup.libraryPath,
-      read: [...setup.codeFolders, setup.checkpoint],
-      write: [],
-      workerOptions: true,
-    }, SECRET_BYTES + 2 ** 16 + 12 * positions);
-  }
-
-  /** Rebuilds the model there. */
-  async load(): Promise<void> {
-    const setup: EvaluatorFirstFrame = {
-      setup: this.options.setup,
-      secret: Array.from(this.#secret),
-      mark: Array.from(this.#mark),
-    };
-    await this.child.send(Frame.setup, encodeJson(setup));
-    await this.#receive(Frame.ready, LOAD_SECONDS, "did not rebuild the model");
-  }
-
-  /** The next frame, if it is of `kind` and comes from the realm that holds the secret. */
-  async #receive(kind: number, patience: number, what: string): Promise<ReceivedFrame> {
-    const left = Math.min(patience, this.deadline - seconds());
-    const waited = await nextFrame(this.child, left, this.options.signal);
-    if ("aborted" in waited) throw new Refusal("aborted", "stopped by the caller");
-    if ("late" in waited) {
-      throw new Refusal("timeout", `scoring: an evaluator ${what} within ${Math.max(0, left).toFixed(0)} s`);
-    }
-    if (waited.frame === null) {
-      throw new Refusal("crash", GONE);
-    }
-    const { payload } = waited.frame;
-    // Compared in full: the code under test writes to the same stdout and may guess for as long as it likes.
-    let differences = payload.length < SECRET_BYTES ? 1 : 0;
-    for (let index = 0; index < SECRET_BYTES; index++) differences |= (payload[index] ?? 0) ^ this.#secret[index];
-    if (differences !== 0) throw new ProtocolError("an answer came without the secret: the code wrote to stdout");
-    const body = payload.slice(SECRET_BYTES);
-    if (waited.frame.kind === Frame.failed) {
-      const { phase, name, message } = decodeFailure(body);
-      const broken = phase === "score" || ["Mismatch", "ProtocolError", "ShapeError"].includes(name);
-      throw new Refusal(broken ? "void" : failureStatus(name, message), `scoring: ${phase}: ${message}`);
-    }
-    if (waited.frame.kind !== kind) throw new ProtocolError(`a frame of kind ${waited.frame.kind} came`);
-    return { kind, payload: body };
-  }
-
-  /** Cross entropies and hashes of `rows` rows. */
-  async score(tokens: Uint16Array, rows: number): Promise<Scored> {
-    const number = this.#sequence++;
-    const payload = new Uint8Array(8 + tokens.byteLength);
-    new DataView(payload.buffer).setUint32(0, number, true);
-    new DataView(payload.buffer).setUint32(4, rows, true);
-    payload.set(new Uint8Array(tokens.buffer, tokens.byteOffset, tokens.byteLength), 8);
-    await this.child.send(Frame.score, payload, this.#mark);
-    const answer = (await this.#receive(Frame.scored, this.options.stallSeconds, "did not answer")).payload;
-    const positions = rows * this.options.setup.sequenceLength;
-    if (answer.length !== 4 + 12 * positions || new DataView(answer.buffer).getUint32(0, true) !== number) {
-      throw new ProtocolError("an answer belongs to other rows");
-    }
-    return {
-      nats: new Float32Array(answer.buffer.slice(4, 4 + 4 * positions)),
-      hashes: new BigUint64Array(answer.buffer.slice(4 + 4 * positions)),
-    };
-  }
 }
 
 /** All rows through both passes. */
@@ -233,7 +96,7 @@ class Scoring {
     order.slice(half).forEach((row) => this.#owner[row] = 1);
     const keep = (row: number, nats: Float32Array, hashes: BigUint64Array) => {
       const wrong = nats.findIndex((value) => !Number.isFinite(value));
-      if (wrong >= 0) throw new Refusal("void", `non-finite logits at position ${wrong} of a validation row`);
+      if (wrong >= 0) throw new Ending("void", `non-finite logits at position ${wrong} of a validation row`);
       this.#nats.set(nats, row * this.#length);
       this.#hashes.set(hashes, row * this.#length);
     };
@@ -300,13 +163,18 @@ class Scoring {
     const { row, at, cutRow } = found;
     const evaluator = this.evaluators[1 - this.#owner[row]];
     const alone = async (tokens: Uint16Array) => (await evaluator.score(tokens, 1)).hashes[at];
-    const [first, again, cut] = [await alone(this.#row(row)), await alone(this.#row(row)), await alone(cutRow)];
     const where = `the logits of position ${at} of a validation row`;
-    if (first !== again) throw new Refusal("void", `stateful: ${where} change when the same row comes again`);
-    if (first !== cut) {
-      throw new Refusal("void", `non-causal: ${where} change with the tokens after position ${cuts[row]}`);
+    let first, again, cut;
+    try {
+      [first, again, cut] = [await alone(this.#row(row)), await alone(this.#row(row)), await alone(cutRow)];
+    } catch (cause) {
+      throw new Ending("void", `${where} change with later tokens, other rows or earlier calls`, { cause });
     }
-    throw new Refusal("void", `row-leaking or stateful: ${where} depend on the rows beside or before it`);
+    if (first !== again) throw new Ending("void", `stateful: ${where} change when the same row comes again`);
+    if (first !== cut) {
+      throw new Ending("void", `non-causal: ${where} change with the tokens after position ${cuts[row]}`);
+    }
+    throw new Ending("void", `row-leaking or stateful: ${where} depend on the rows beside or before it`);
   }
 
   /** Bits per byte from the first pass, summed row by row as `evaluateBpb` does. */
@@ -344,19 +212,20 @@ export async function superviseScoring(options: ScoringOptions): Promise<Scoring
     outcome.forwardSeconds = seconds() - start;
     outcome.valBpb = scoring.bitsPerByte();
   } catch (error) {
-    if (error instanceof Refusal) [outcome.status, outcome.reason] = [error.status, error.message];
+    if (error instanceof Ending) [outcome.status, outcome.reason] = [error.status, error.message];
     else if (error instanceof ProtocolError) [outcome.status, outcome.reason] = ["void", `protocol: ${error.message}`];
     else unexpected = error;
   }
   for (const { child } of evaluators) {
     const exit = await child.kill();
-    // The one that ended by itself, not the one that was ended for it.
     if (outcome.reason === GONE && interrupted(exit)) [outcome.status, outcome.reason] = ["aborted", "interrupted"];
+    // The one that ended by itself, not the one that was ended for it.
     if (outcome.reason === GONE && exit.signal !== "SIGKILL") {
       outcome.reason = `scoring: an evaluator ${describeExit(exit, child.stderrTail)}`;
     }
     outcome.stderr += child.stderrLog;
   }
   if (unexpected !== null) throw unexpected;
+  if (outcome.reason === GONE) outcome.reason = "scoring: an evaluator was killed (by the system, short of memory?)";
   return outcome;
 }

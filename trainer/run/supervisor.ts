@@ -8,9 +8,10 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import { openDataset } from "../data/dataset.ts";
 import { readSafetensors } from "../safetensors.ts";
 import { type Budget, budgetOf } from "./clock.ts";
+import { seconds } from "./ending.ts";
 import { hashFile, pinTree } from "./pin.ts";
 import { superviseScoring } from "./scoring.ts";
-import { checkpointOf, seconds, superviseTraining, type TrainingOutcome } from "./training.ts";
+import { checkpointOf, superviseTraining, type TrainingOutcome } from "./training.ts";
 import type { RunEvents, RunOptions, RunResult, RunStatus } from "./types.ts";
 
 /** Longest checkpoint that is scored. */

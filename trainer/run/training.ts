@@ -4,45 +4,16 @@
  * @module
  */
 import { join } from "node:path";
-import type { Config } from "../contract.ts";
-import { RowOrder } from "../data/order.ts";
 import { type Budget, freeSetupSeconds, killAfter, latestSave, StepClock } from "./clock.ts";
-
+import { describeExit, Ending, failureStatus, GONE, interrupted, seconds } from "./ending.ts";
 import { Child, nextFrame, type Waited } from "./processes.ts";
-import { decodeFailure, decodeJson, Frame, ProtocolError, type ReceivedFrame } from "./protocol.ts";
+import { decodeFailure, decodeJson, encodeJson, Frame, ProtocolError, type ReceivedFrame } from "./protocol.ts";
+import { RowFeed, type RowSource } from "./row_feed.ts";
+import type { WorkerSetup } from "./setups.ts";
 import type { CurvePoint, RunEvents, RunStatus } from "./types.ts";
 
 /** File names inside a run folder. */
 export const checkpointName = "checkpoint.safetensors";
-
-/** Rows to train on; the harness's `Dataset` is one. */
-export interface RowSource {
-  readonly vocabSize: number;
-  readonly sequenceLength: number;
-  /** UTF-8 bytes of each token, 0 for special ones. */
-  readonly tokenBytes: Uint16Array;
-  rowCount(split: "train" | "val"): number;
-  /** Tokens of whole rows of T+1. */
-  readRows(split: "train" | "val", rows: ArrayLike<number>): Uint16Array;
-}
-
-/** What the worker is told before it imports `train.ts`. */
-export interface WorkerSetup {
-  libraryPath: string;
-  threads: number;
-  /** URL of the file under test. */
-  trainUrl: string;
-  /** Folders whose reading is given up after the import. */
-  codeFolders: string[];
-  checkpoint: string;
-  seed: number;
-  vocabSize: number;
-  sequenceLength: number;
-  dtype: "f32" | "bf16";
-  overrides: Config;
-  /** Whether to measure how fast the machine multiplies. */
-  measurePeak: boolean;
-}
 
 /** What the training is given. */
 export interface TrainingOptions {
@@ -71,12 +42,8 @@ export interface TrainingOutcome {
   stderr: string;
 }
 
-/** A run's end before its time. */
-class Ending extends Error {
-  constructor(readonly status: RunStatus, reason: string) {
-    super(reason);
-  }
-}
+/** A number that a worker told, 0 where it is none. */
+const told = (value: unknown): number => typeof value === "number" && value >= 0 && Number.isFinite(value) ? value : 0;
 
 /** Longest payload that a worker has reason to send. */
 const WORKER_FRAME_BYTES = 2 ** 16;
@@ -86,33 +53,6 @@ const MAX_ROWS = 2 ** 16;
 const EXPLODED_FROM_STEP = 20;
 const EXPLODED = 2;
 const EXPLODED_TIMES = 3;
-
-/** Seconds since some moment; never goes back. */
-export const seconds = (): number => performance.now() / 1000;
-
-/** The words of Deno for a gate that stayed shut. */
-const GATE = /NotCapable|Requires \w+ access|--no-npm is specified|--no-remote is specified|PermissionDenied/;
-
-/** Status of an error that the child reported. */
-export function failureStatus(name: string, message: string): RunStatus {
-  if (name === "InvalidConfig") return "refused";
-  return GATE.test(`${name}: ${message}`) ? "refused" : "crash";
-}
-
-/** What the exit of a child looks like to a reader. */
-export function describeExit(status: Deno.CommandStatus, stderr: string): string {
-  const how = status.signal ? `was ended by ${status.signal}` : `exited with code ${status.code}`;
-  return stderr === "" ? how : `${how}; its last words: ${stderr}`;
-}
-
-/** A number that a worker told, 0 where it is none. */
-const told = (value: unknown): number => typeof value === "number" && value >= 0 && Number.isFinite(value) ? value : 0;
-
-/** Signals with which a person or a system ends all processes of a terminal at once. */
-const INTERRUPTS = ["SIGINT", "SIGTERM", "SIGHUP"];
-
-/** Whether a child ended by an interrupt; it may not send one itself. */
-export const interrupted = (exit: Deno.CommandStatus): boolean => INTERRUPTS.includes(exit.signal ?? "");
 
 /** Follows the losses and says when to stop. */
 class LossWatch {
@@ -126,50 +66,6 @@ class LossWatch {
       const guess = Math.log(this.vocabSize).toFixed(2);
       throw new Ending("exploded", `the loss of step ${step} is ${loss.toFixed(2)} nats; guessing has ${guess}`);
     }
-  }
-}
-
-/** Rows ahead of their request, so that the worker does not wait for the disk. */
-class RowFeed {
-  #order: RowOrder;
-  #position = 0;
-  #next: Uint16Array | null = null;
-  #nextRows = 0;
-
-  constructor(readonly source: RowSource, seed: number) {
-    this.#order = new RowOrder(source.rowCount("train"), seed);
-  }
-
-  #read(rows: number): Uint16Array {
-    const numbers = this.#order.slice(this.#position, rows);
-    this.#position += rows;
-    return this.source.readRows("train", numbers);
-  }
-
-  take(rows: number): Uint16Array {
-    const width = this.source.sequenceLength + 1;
-    if (this.#next === null) return this.#read(rows);
-    const ready = this.#next;
-    const readyRows = this.#nextRows;
-    this.#next = null;
-    if (readyRows === rows) return ready;
-    if (readyRows > rows) {
-      this.#next = ready.slice(rows * width);
-      this.#nextRows = readyRows - rows;
-      return ready.slice(0, rows * width);
-    }
-    const rest = this.#read(rows - readyRows);
-    const joined = new Uint16Array(rows * width);
-    joined.set(ready);
-    joined.set(rest, readyRows * width);
-    return joined;
-  }
-
-  /** Reads ahead what will probably be asked for next. */
-  prefetch(rows: number): void {
-    if (this.#next !== null) return;
-    this.#next = this.#read(rows);
-    this.#nextRows = rows;
   }
 }
 
@@ -236,7 +132,7 @@ class Training {
   }
 
   async #serve(): Promise<void> {
-    await this.#child.send(Frame.setup, encode(this.options.setup));
+    await this.#child.send(Frame.setup, encodeJson(this.options.setup));
     this.events.phase?.("setup");
     const hello = await this.#next(60, "did not open the kernel library");
     this.#expect(hello, Frame.hello);
@@ -366,11 +262,6 @@ class Training {
     }
   }
 }
-
-/** Stands for the reason until the exit status is known. */
-const GONE = "the worker ended";
-
-const encode = (value: unknown) => new TextEncoder().encode(JSON.stringify(value));
 
 /** Where the worker leaves the weights. */
 export const checkpointOf = (runFolder: string): string => join(runFolder, checkpointName);

@@ -12,7 +12,7 @@ import { inputsAndTargets } from "../data/evaluate.ts";
 import { saveWeights } from "../nn.ts";
 import { keep, scope, ShapeError, Tensor } from "../tensor.ts";
 import { encodeFrame, encodeJson, Frame, type FrameKind, readFrameSync, writeAllSync } from "./protocol.ts";
-import type { WorkerSetup } from "./training.ts";
+import type { WorkerSetup } from "./setups.ts";
 
 // Taken before train.ts is imported, so that a file that replaces them only harms itself.
 const readStdin = Deno.stdin.readSync.bind(Deno.stdin);

@@ -1,0 +1,126 @@
+/** `deno task train` as a user meets it: its summary, its exit codes, and one sentence for everything that is wrong. */
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { Bench } from "./_fixture.ts";
+import "../_library.ts";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+const script = join(root, "trainer/run/train_cli.ts");
+const bench = await Bench.create();
+globalThis.addEventListener("unload", () => Deno.removeSync(bench.folder, { recursive: true }));
+
+/** The flags of the task in `deno.json`, so that it is the task that is tested. */
+function taskFlags(): string[] {
+  const task: string = JSON.parse(Deno.readTextFileSync(join(root, "deno.json"))).tasks.train;
+  const flags = task.replace("$(deno eval 'console.log(Deno.execPath())')", Deno.execPath()).split(" ");
+  if (flags[0] !== "deno" || flags.at(-1) !== "trainer/run/train_cli.ts") throw new Error(`unexpected task: ${task}`);
+  if (flags.includes("-A") || flags.includes("--allow-all")) throw new Error("the task grants everything");
+  return flags.slice(1, -1);
+}
+
+const command = (args: string[], flags = taskFlags()) =>
+  new Deno.Command(Deno.execPath(), {
+    args: [...flags, "--no-check", script, ...args],
+    cwd: bench.folder,
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  });
+
+async function run(args: string[], flags?: string[]): Promise<{ code: number; out: string; err: string }> {
+  const { code, stdout, stderr } = await command(args, flags).output();
+  return { code, out: new TextDecoder().decode(stdout), err: new TextDecoder().decode(stderr) };
+}
+
+const mistakes: [string, string[], RegExp][] = [
+  ["an unknown flag", ["--step", "3"], /Unknown option '--step'/],
+  ["an argument", ["cpu"], /Unexpected argument 'cpu'/],
+  ["an unknown preset", ["--preset", "tpu"], /there is no preset "tpu"; there are/],
+  ["no steps", ["--steps", "0"], /--steps needs a whole number from 1 to/],
+  ["half a step", ["--steps", "1.5"], /--steps needs a whole number/],
+  ["a budget that is none", ["--seconds", "soon"], /--seconds needs a number from 0.1/],
+  ["a seed that is too large", ["--seed", "4294967296"], /--seed needs a whole number from 0 to 4294967295/],
+  ["steps and seconds", ["--steps", "3", "--seconds", "3"], /--seconds and --steps exclude each other/],
+  ["source and data", ["--source", "sotu", "--data", "x"], /--source and --data exclude each other/],
+  ["a device that is not there", ["--device", "tpu"], /--device must be cpu, got "tpu"/],
+  ["a clock that is missing", ["--clock", "none.json"], /--clock none\.json: /],
+  ["a clock that is none", ["--clock", "data/manifest.json"], /a clock is an array/],
+  ["a folder that holds something else", ["--out", "data"], /--out .*data holds .*: name a new folder/],
+  ["a folder that is a file", ["--out", "data/manifest.json"], /--out .*manifest\.json: /],
+  ["a data set that is none", ["--data", "code", "--steps", "1"], /code is no prepared data set/],
+];
+
+Deno.test("each mistake on the command line is one sentence and exit code 1, and leaves nothing", async () => {
+  const problems: string[] = [];
+  const check = async ([name, args, message]: (typeof mistakes)[number]) => {
+    const { code, out, err } = await run(args);
+    const lines = err.trim().split("\n");
+    if (code !== 1 || out !== "" || lines.length !== 1 || !lines[0].startsWith("train: ") || !message.test(err)) {
+      problems.push(`${name}: code ${code}, ${err}${out}`);
+    }
+  };
+  for (let at = 0; at < mistakes.length; at += 3) await Promise.all(mistakes.slice(at, at + 3).map(check));
+  if (problems.length > 0) throw new Error(problems.join("\n"));
+});
+
+Deno.test("a missing permission is named before any work", async () => {
+  const flags = taskFlags().filter((flag) => !flag.startsWith("--allow-run"));
+  const { code, err } = await run(["--steps", "1", "--data", "data"], flags);
+  if (code !== 1 || !err.includes(`--allow-run=${Deno.execPath()}`)) throw new Error(`code ${code}: ${err}`);
+});
+
+Deno.test("--help has every option", async () => {
+  const { code, out } = await run(["--help"]);
+  const names = ["preset", "seconds", "steps", "clock", "seed", "source", "data", "out", "device", "threads"];
+  for (const name of names) if (!out.includes(`--${name} `)) throw new Error(`--${name} is missing`);
+  if (code !== 0) throw new Error(`exit code ${code}`);
+});
+
+Deno.test("train.ts is trained and scored, and the summary has the lines of the peer", async () => {
+  const args = ["--preset", "cpu-tiny", "--data", "data", "--out", "out", "--steps", "1", "--seed", "7"];
+  const { code, out, err } = await run(args);
+  if (code !== 0) throw new Error(`exit code ${code}: ${err}`);
+  if (err !== "") throw new Error(`it is not quiet without a terminal: ${err}`);
+  const values = new Map(out.trim().split("\n").slice(1).map((line) => line.split(/: +/) as [string, string]));
+  const wanted: [string, RegExp][] = [
+    ["val_bpb", /^\d\.\d{6}$/],
+    ["training_seconds", /^\d+\.\d$/],
+    ["total_seconds", /^\d+\.\d$/],
+    ["peak_memory_mb", /^\d+\.\d$/],
+    ["mfu_percent", /^\d+\.\d\d$/],
+    ["total_tokens_M", /^0\.004$/],
+    ["num_steps", /^1$/],
+    ["num_params_M", /^0\.\d\d$/],
+    ["depth", /^3$/],
+  ];
+  for (const [name, pattern] of wanted) {
+    if (!pattern.test(values.get(name) ?? "")) throw new Error(`${name} is ${values.get(name)} in\n${out}`);
+  }
+  const left = [...Deno.readDirSync(join(bench.folder, "out"))].map(({ name }) => name).sort();
+  if (left.join() !== "checkpoint.safetensors,clock.json,stderr.log") throw new Error(`left ${left}`);
+});
+
+Deno.test("Ctrl-C ends a run and its processes with exit code 130", async () => {
+  const child = command(["--preset", "cpu-tiny", "--data", "data", "--out", "stopped", "--seconds", "60"]).spawn();
+  const folder = join(bench.folder, "stopped");
+  const isWorker = (pid: string) => {
+    try {
+      return Deno.readTextFileSync(`/proc/${pid}/cmdline`).includes(`--allow-write=${folder}`);
+    } catch {
+      return false;
+    }
+  };
+  const workers = () => [...Deno.readDirSync("/proc")].filter(({ name }) => /^\d+$/.test(name) && isWorker(name));
+  const end = performance.now() + 20_000;
+  while (workers().length === 0) {
+    if (performance.now() > end) throw new Error("there was no worker within 20 s");
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  child.kill("SIGINT");
+  const { code, stderr } = await child.output();
+  const err = new TextDecoder().decode(stderr);
+  if (code !== 130 || !/^train: aborted: /.test(err)) throw new Error(`exit code ${code}: ${err}`);
+  if (workers().length > 0) throw new Error("its worker trains on");
+  const left = [...Deno.readDirSync(folder)].map(({ name }) => name).filter((name) => name.endsWith(".tmp"));
+  if (left.length > 0) throw new Error(`left ${left}`);
+});
