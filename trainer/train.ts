@@ -13,7 +13,7 @@
  * everything else with AdamW. The tensor layer's manual is `ops/mod.ts`; each op states its shapes.
  * @module
  */
-import type { Model, Run, Setup } from "./contract.ts";
+import type { Batch, Model, Run, Setup } from "./contract.ts";
 import { backward } from "./autograd.ts";
 import { Parameters, Random, ropeTables } from "./nn.ts";
 import {
@@ -296,17 +296,22 @@ export function train(run: Run<GptConfig>, model: Model): void {
     finalFraction: c.finalLearningRateFraction,
     shape: c.warmDownShape as "linear" | "cosine",
   };
+  /** Adds a micro-batch's share to the gradients. @returns its share of the loss, the one tensor that backward leaves */
+  const accumulate = ({ inputs, targets }: Batch): Tensor => {
+    const loss = gpt.loss(inputs, targets);
+    const share = microBatches > 1 ? scale(loss, 1 / microBatches) : loss;
+    backward(share);
+    return share;
+  };
   for (let step = 0;; step++) {
     const first = run.nextBatch(rows);
     if (first === null) break;
     run.step(() => {
-      let loss = gpt.loss(first.inputs, first.targets);
-      backward(microBatches > 1 ? scale(loss, 1 / microBatches) : loss);
+      let share = accumulate(first);
       for (let micro = 1; micro < microBatches; micro++) {
         const batch = run.nextBatch(rows);
         if (batch === null) return;
-        loss = gpt.loss(batch.inputs, batch.targets);
-        backward(scale(loss, 1 / microBatches));
+        share = accumulate(batch);
       }
       const progress = run.progress();
       const factor = learningRateFactor(progress, schedule);
@@ -317,7 +322,7 @@ export function train(run: Run<GptConfig>, model: Model): void {
         group.weightDecay = decayToZero(c.weightDecay, progress);
       }
       optimizer.step();
-      run.log(step, loss);
+      run.log(step, microBatches > 1 ? scale(share, microBatches) : share);
     });
   }
   optimizer.dispose();
