@@ -296,22 +296,21 @@ export function train(run: Run<GptConfig>, model: Model): void {
     finalFraction: c.finalLearningRateFraction,
     shape: c.warmDownShape as "linear" | "cosine",
   };
-  /** Adds a micro-batch's share to the gradients. @returns its share of the loss, the one tensor that backward leaves */
+  /** Adds a micro-batch's share to the gradients and returns its loss. */
   const accumulate = ({ inputs, targets }: Batch): Tensor => {
     const loss = gpt.loss(inputs, targets);
-    const share = microBatches > 1 ? scale(loss, 1 / microBatches) : loss;
-    backward(share);
-    return share;
+    backward(microBatches > 1 ? scale(loss, 1 / microBatches) : loss);
+    return loss;
   };
   for (let step = 0;; step++) {
     const first = run.nextBatch(rows);
     if (first === null) break;
     run.step(() => {
-      let share = accumulate(first);
+      let loss = accumulate(first);
       for (let micro = 1; micro < microBatches; micro++) {
         const batch = run.nextBatch(rows);
         if (batch === null) return;
-        share = accumulate(batch);
+        loss = accumulate(batch);
       }
       const progress = run.progress();
       const factor = learningRateFactor(progress, schedule);
@@ -322,7 +321,7 @@ export function train(run: Run<GptConfig>, model: Model): void {
         group.weightDecay = decayToZero(c.weightDecay, progress);
       }
       optimizer.step();
-      run.log(step, microBatches > 1 ? scale(share, microBatches) : share);
+      run.log(step, loss);
     });
   }
   optimizer.dispose();
