@@ -1,56 +1,51 @@
 // Cross entropy of logits that exist as a tensor, with an optional soft cap, and its gradient.
-#include <cmath>
-
-#include "../impl.h"
+#include "cross_entropy_row.h"
 #include "parallel.h"
 
 namespace rs::RS_BACKEND {
 
-static void require_targets(const int32_t* targets, int64_t n, int32_t v) {
-  for (int64_t i = 0; i < n; ++i)
-    if (targets[i] < -1 || targets[i] >= v)
-      throw Error{RS_INVALID, "target " + std::to_string(targets[i]) + " at row " + std::to_string(i) +
-                                  " is outside -1..." + std::to_string(v - 1)};
-}
-
 void cross_entropy_forward(Tensor* mean, Tensor* losses, Tensor* lse, const Tensor* logits, const Tensor* targets,
                            int32_t n, int32_t v, double soft_cap) {
   const int32_t* target = targets->i32();
-  require_targets(target, n, v);
-  const float cap = soft_cap;
-  parallel_for(n, 16, [&](int64_t begin, int64_t end, int32_t) {
-    for (int64_t i = begin; i < end; ++i) {
+  const int64_t count = count_targets(target, n, v);
+  const float cap = static_cast<float>(soft_cap);
+  Scratch squashed(cap > 0 ? sizeof(float) * v * thread_count() : 0);
+  parallel_for(n, 16, [&](int64_t begin, int64_t end, int32_t thread) {
+    for (int64_t i = begin; i < end; i++) {
       const float* row = logits->f32() + i * v;
-      auto capped = [&](int64_t j) { return cap > 0 ? cap * std::tanh(row[j] / cap) : row[j]; };
-      float top = -INFINITY;
-      for (int64_t j = 0; j < v; ++j) top = std::fmax(top, capped(j));
-      double sum = 0;
-      for (int64_t j = 0; j < v; ++j) sum += std::exp(capped(j) - top);
-      lse->f32()[i] = top + std::log(sum);
-      losses->f32()[i] = target[i] < 0 ? 0 : lse->f32()[i] - capped(target[i]);
+      if (cap > 0) {
+        float* capped = squashed.f32() + static_cast<int64_t>(thread) * v;
+        squash_row(capped, row, v, cap);
+        row = capped;
+      }
+      const float factor = cap > 0 ? cap : 1;
+      const double log = partition_of(row, v, factor).log();
+      lse->f32()[i] = static_cast<float>(log);
+      losses->f32()[i] = target[i] < 0 ? 0 : static_cast<float>(log - double{factor} * row[target[i]]);
     }
   });
-  double sum = 0, count = 0;
-  for (int64_t i = 0; i < n; ++i)
-    if (target[i] >= 0) sum += losses->f32()[i], count += 1;
-  mean->f32()[0] = count > 0 ? sum / count : 0;
-  mean->f32()[1] = count;
+  mean_of_losses(mean->f32(), losses->f32(), target, n, count);
 }
 
 void cross_entropy_backward(Tensor* dlogits, const Tensor* dmean, const Tensor* mean, const Tensor* lse,
                             const Tensor* logits, const Tensor* targets, int32_t n, int32_t v, double soft_cap) {
   const int32_t* target = targets->i32();
-  require_targets(target, n, v);
-  const float cap = soft_cap, scale = dmean->f32()[0] / std::fmax(mean->f32()[1], 1.f);
+  count_targets(target, n, v);
+  const float cap = static_cast<float>(soft_cap), count = mean->f32()[1];
+  const float scale = count > 0 ? dmean->f32()[0] / count : 0;
   parallel_for(n, 16, [&](int64_t begin, int64_t end, int32_t) {
-    for (int64_t i = begin; i < end; ++i) {
+    for (int64_t i = begin; i < end; i++) {
       const float* row = logits->f32() + i * v;
       float* drow = dlogits->f32() + i * v;
-      for (int64_t j = 0; j < v; ++j) {
-        const float t = cap > 0 ? std::tanh(row[j] / cap) : 0, x = cap > 0 ? cap * t : row[j];
-        const float d = std::exp(x - lse->f32()[i]) - (j == target[i] ? 1 : 0);
-        drow[j] = target[i] < 0 ? 0 : scale * d * (1 - t * t);
+      if (target[i] < 0) {
+        for (int64_t j = 0; j < v; j++) drow[j] = 0;
+        continue;
       }
+      if (cap > 0) {
+        squash_row(drow, row, v, cap);
+        row = drow;
+      }
+      gradient_row(drow, row, v, cap, lse->f32()[i], 1, target[i], scale);
     }
   });
 }

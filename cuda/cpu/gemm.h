@@ -23,12 +23,17 @@ template <bool by_row, int V>
 using Tiles = TileFunctions<by_row, V, 1, 2, 3, 4>;
 #endif
 
+// c = alpha·(ab + beta·aux), for ops with products inside; not in the ABI. (A sum of two products would leave it to the
+// compiler which of them is fused, here and there another one.)
+constexpr int32_t epilogue_combine = 100;
+
 // Where results go: c[rows of `stride`], with aux beside it.
 struct Target {
   float* c;
   int64_t stride;
-  const float* aux;
-  int32_t epilogue;
+  const float* aux = nullptr;
+  int32_t epilogue = RS_EPILOGUE_NONE;
+  float alpha = 1, beta = 0;
 };
 
 // Writes sums[rows][sums_stride] (plus more[rows][sums_stride] where given) through the epilogue to c at (row, column).
@@ -49,6 +54,8 @@ static void finish(const Target& target, int64_t row, int64_t column, int64_t ro
         x = x * (2.0f * sqrt(load(aux + j, count)));
       } else if (target.epilogue == RS_EPILOGUE_ADD_AUX) {
         x = x + load(aux + j, count);
+      } else if (target.epilogue == epilogue_combine) {
+        x = target.alpha * fma(splat(target.beta), load(aux + j, count), x);
       }
       store(c + j, x, count);
     });
@@ -88,7 +95,7 @@ static void multiply_block(const float* a, const float* b, int64_t rows, int64_t
 }
 
 // Rows of a that are multiplied at a time: their panels lie in the second-level cache while b's pass by.
-constexpr int64_t rows_at_once = 4 * tile_rows;
+constexpr int64_t rows_at_once = 56 / tile_rows * tile_rows;
 
 // c[m, n] = a[m, k]·b[k, n].
 struct Product {
@@ -96,6 +103,7 @@ struct Product {
   const float* packed_b;  // all of b, or nullptr: tasks pack what they need
   int64_t n, k;
   Target target;
+  bool lower = false;  // only what lies on or below the diagonal is needed
 };
 
 // Part of a product that one thread computes: rows × columns from (row, column) on, which is a panel's border, over the
@@ -108,12 +116,12 @@ struct Task {
 
 // Rows of a that are packed at a time. Where a's rows lie across memory, all of a task's are, so that long runs are read:
 // short ones far apart arrive at a sixth of the speed.
-static int64_t rows_packed(const Product& product, int64_t rows) {
+static inline int64_t rows_packed(const Product& product, int64_t rows) {
   return product.a.transposed ? rows : std::min(rows, rows_at_once);
 }
 
 // Floats of workspace for tasks of at most rows × columns of the product.
-static int64_t workspace_size(const Product& product, int64_t rows, int64_t columns) {
+static inline int64_t workspace_size(const Product& product, int64_t rows, int64_t columns) {
   const int64_t sums = rows * divide_up(columns, tile_cols) * tile_cols;
   const int64_t buffers = product.k > group_k ? 2 : product.k > block_k || product.target.epilogue != 0 ? 1 : 0;
   return packed_a_size(rows_packed(product, rows)) + buffers * sums +
@@ -137,30 +145,33 @@ static void run_task_of(const Product& product, const Task& task, float* workspa
     if (product.packed_b)
       b = product.packed_b + packed_b_offset(product.n, first, task.column / tile_cols, terms);
     else
-      pack_b(packed_b, product.b, task.column, task.columns, first, terms);
-    if (!by_row) pack_a(packed_a, product.a, task.row, task.rows, first, terms);
+      pack_b(packed_b, tile_cols * terms, product.b, task.column, task.columns, first, terms);
+    if (!by_row) pack_a_by_term(packed_a, tile_rows * terms, product.a, task.row, task.rows, first, terms);
     for (int64_t i = 0; i < task.rows; i += rows_at_once) {
       const int64_t rows = std::min(rows_at_once, task.rows - i);
+      const int64_t columns =
+          product.lower ? std::min(task.columns, task.row + i + rows - task.column) : task.columns;
+      if (columns <= 0) continue;
       float* final = target.c + (task.row + i) * target.stride + task.column;
       float* c = direct ? final : task.partial ? task.partial + i * task.columns : sums + i * stride;
       const int64_t c_stride = direct ? target.stride : task.partial ? task.columns : stride;
       const bool finishes = first + terms == last && !task.partial && !direct;
-      if (by_row) pack_a(packed_a, product.a, task.row + i, rows, first, terms);
+      if (by_row) pack_a_by_row(packed_a, product.a, task.row + i, rows, first, terms);
       const float* a = packed_a + (by_row ? 0 : i / tile_rows * panel_a_size(false, terms));
-      multiply_block<by_row>(a, b, rows, task.columns, terms, c, c_stride, in_group > 0,
+      multiply_block<by_row>(a, b, rows, columns, terms, c, c_stride, in_group > 0,
                              finishes ? final : c, finishes ? target.stride : c_stride, [&](int64_t j, int64_t width) {
         const float* before = first - task.first >= group_k ? total + i * stride + j : nullptr;
         if (finishes) {
           finish(target, task.row + i, task.column + j, rows, width, c + j, before, stride);
         } else if (closes_group && !direct && !task.partial) {
-          finish({total, stride, nullptr, RS_EPILOGUE_NONE}, i, j, rows, width, c + j, before, stride);
+          finish({total, stride}, i, j, rows, width, c + j, before, stride);
         }
       });
     }
   }
 }
 
-static void run_task(const Product& product, const Task& task, float* workspace) {
+static inline void run_task(const Product& product, const Task& task, float* workspace) {
   (product.a.transposed ? run_task_of<false> : run_task_of<true>)(product, task, workspace);
 }
 

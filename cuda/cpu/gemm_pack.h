@@ -61,30 +61,32 @@ static void pack_transposed(float* target, const float* source, int64_t stride, 
 // pages of the source nor those of the target change with every line.
 constexpr int64_t lines_at_once = 16;
 
-// Floats from one packed panel of a to the next. A panel by term is written in whole vectors and runs over its end.
-RS_INLINE int64_t panel_a_size(bool by_row, int64_t k) { return by_row ? tile_rows * row_stride : tile_rows * k + lanes; }
+// Floats from one packed panel of a to the next, and of a block.
+RS_INLINE int64_t panel_a_size(bool by_row, int64_t k) { return tile_rows * (by_row ? row_stride : k); }
 RS_INLINE int64_t packed_a_size(int64_t rows) { return divide_up(rows, tile_rows) * tile_rows * row_stride; }
-static_assert(tile_rows * (row_stride - block_k) >= lanes && tile_rows <= lanes);
+static_assert(tile_rows <= lanes);
 
-// Packs rows [row, row + rows) and terms [first, first + k), k ≤ block_k, of a.
-static void pack_a(float* target, const Matrix& a, int64_t row, int64_t rows, int64_t first, int64_t k) {
-  if (!a.transposed) {
-    for (int64_t r = 0; r < rows; r++) copy_floats(target + r * row_stride, a.at(row + r, first), k);
-    return;
-  }
-  const int64_t panel = panel_a_size(false, k), whole = (rows - (lanes - tile_rows)) / tile_rows;
+// Packs rows [row, row + rows) and terms [first, first + k) of a that is not transposed; k ≤ block_k.
+static void pack_a_by_row(float* target, const Matrix& a, int64_t row, int64_t rows, int64_t first, int64_t k) {
+  for (int64_t r = 0; r < rows; r++) copy_floats(target + r * row_stride, a.at(row + r, first), k);
+}
+
+// The same by term, for a that is transposed; panels are `panel` floats apart.
+static void pack_a_by_term(float* target, int64_t panel, const Matrix& a, int64_t row, int64_t rows, int64_t first,
+                           int64_t k) {
   for (int64_t begin = 0; begin < k; begin += lines_at_once) {
     const int64_t end = std::min(k, begin + lines_at_once);
     for (int64_t p = 0; p * tile_rows < rows; p++) {
+      const int64_t count = std::min<int64_t>(tile_rows, rows - p * tile_rows);
       const float* source = a.at(row + p * tile_rows, first);
       float* to = target + p * panel;
-      if (p < whole) {  // reads no further than its own rows
-        for (int64_t j = begin; j < end; j++) store(to + j * tile_rows, load(source + j * a.stride));
-      } else {
-        const int64_t count = std::min<int64_t>(tile_rows, rows - p * tile_rows);
-        for (int64_t j = begin; j < end; j++)
-          for (int64_t r = 0; r < count; r++) to[j * tile_rows + r] = source[j * a.stride + r];
-      }
+      int64_t j = begin;
+      // Whole vectors where they read and write no further than this panel's own terms: what they write past a term is
+      // written again by the next.
+      if (p * tile_rows + lanes <= rows)
+        for (; j + 1 < end; j++) store(to + j * tile_rows, load(source + j * a.stride));
+      for (; j < end; j++)
+        for (int64_t r = 0; r < count; r++) to[j * tile_rows + r] = source[j * a.stride + r];
     }
   }
 }
@@ -96,12 +98,14 @@ RS_INLINE int64_t packed_b_offset(int64_t n, int64_t first, int64_t panel, int64
   return packed_b_size(n, first) + panel * tile_cols * k;
 }
 
-// Packs columns [column, column + columns), from a panel's border on, and terms [first, first + k), k ≤ block_k, of b.
-static void pack_b(float* target, const Matrix& b, int64_t column, int64_t columns, int64_t first, int64_t k) {
+// Packs columns [column, column + columns), from a panel's border on, and terms [first, first + k) of b; panels are
+// `panel` floats apart.
+static void pack_b(float* target, int64_t panel, const Matrix& b, int64_t column, int64_t columns, int64_t first,
+                   int64_t k) {
   if (b.transposed) {
     for (int64_t j = 0; j < divide_up(columns, tile_cols) * tile_vecs; j++) {
       const int rows = int(std::clamp<int64_t>(columns - j * lanes, 0, lanes));
-      float* to = target + j / tile_vecs * tile_cols * k + j % tile_vecs * lanes;
+      float* to = target + j / tile_vecs * panel + j % tile_vecs * lanes;
       const float* source = rows > 0 ? b.at(first, column + j * lanes) : b.data;
       (rows == lanes ? pack_transposed<true> : pack_transposed<false>)(to, source, b.stride, rows, k);
     }
@@ -112,7 +116,7 @@ static void pack_b(float* target, const Matrix& b, int64_t column, int64_t colum
     for (int64_t i = 0; i < columns; i += tile_cols) {
       const int64_t count = std::min<int64_t>(tile_cols, columns - i);
       const float* source = b.at(first, column + i);
-      float* to = target + i * k;
+      float* to = target + i / tile_cols * panel;
       if (count == tile_cols) {
         for (int64_t j = begin; j < end; j++) copy_floats(to + j * tile_cols, source + j * b.stride, tile_cols);
       } else {

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstring>
 
-#include "gemm.h"
 #include "matmul.h"
 #include "parallel.h"
 
@@ -15,8 +14,8 @@ void pack_all_of_b(float* target, const Matrix& b, int64_t n, int64_t k) {
     for (int64_t i = begin; i < end; i++) {
       const int64_t first = i / panels * block_k, panel = i % panels, column = panel * tile_cols;
       const int64_t terms = std::min(block_k, k - first);
-      pack_b(target + packed_b_offset(n, first, panel, terms), b, column, std::min<int64_t>(tile_cols, n - column), first,
-             terms);
+      pack_b(target + packed_b_offset(n, first, panel, terms), tile_cols * terms, b, column,
+             std::min<int64_t>(tile_cols, n - column), first, terms);
     }
   });
 }
@@ -52,22 +51,27 @@ void multiply_packed(const Product& product, int64_t m) {
   });
 }
 
-// Each task packs its part of b: many small products, or results too small to share out by rows, which go by groups of
-// k as well. Those write their sums side by side, and a second pass adds them up.
-void multiply_unpacked(const Product& first, int64_t batch, int64_t a_size, int64_t b_size, int64_t m) {
-  const int64_t n = first.n, k = first.k, wanted = 4 * thread_count();
-  const int64_t groups = divide_up(k, group_k);
-  // Long runs where memory is read across; otherwise what the second-level cache holds.
-  int64_t rows = std::min(divide_up(m, tile_rows), int64_t{first.a.transposed ? 1024 : 256} / tile_rows) * tile_rows;
-  int64_t columns = std::min<int64_t>(divide_up(n, tile_cols), int64_t{first.b.transposed ? 256 : 1024} / tile_cols) * tile_cols;
-  while (batch * divide_up(m, rows) * divide_up(n, columns) * groups < wanted && std::max(rows, columns) > 64) {
-    if (rows > columns || columns <= tile_cols)
-      rows = divide_up(rows / 2, tile_rows) * tile_rows;
+// The size of equal parts of `size`, in whole units.
+int64_t part_size(int64_t size, int64_t parts, int64_t unit) { return divide_up(divide_up(size, parts), unit) * unit; }
+
+}  // namespace
+
+void multiply_batch(const Product& first, int64_t batch, int64_t a_size, int64_t b_size, int64_t m) {
+  const int64_t n = first.n, k = first.k, wanted = 4 * thread_count(), groups = divide_up(k, group_k);
+  // Long runs where memory is read across, otherwise what the second-level cache holds; then what keeps threads busy.
+  int64_t row_parts = divide_up(m, first.a.transposed ? 1040 : 280);
+  int64_t column_parts = divide_up(n, first.b.transposed ? 256 : 1024);
+  int64_t rows, columns;
+  for (;;) {
+    rows = part_size(m, row_parts, tile_rows), columns = part_size(n, column_parts, tile_cols);
+    row_parts = divide_up(m, rows), column_parts = divide_up(n, columns);
+    if (batch * row_parts * column_parts * groups >= wanted || (rows <= 4 * tile_rows && columns <= 2 * tile_cols)) break;
+    if (rows > columns || columns <= 2 * tile_cols)
+      row_parts *= 2;
     else
-      columns = divide_up(columns / 2, tile_cols) * tile_cols;
+      column_parts *= 2;
   }
-  const int64_t row_blocks = divide_up(m, rows), column_blocks = divide_up(n, columns);
-  const int64_t size = workspace_size(first, rows, columns), blocks = row_blocks * column_blocks;
+  const int64_t size = workspace_size(first, rows, columns), blocks = row_parts * column_parts;
   Scratch workspace(sizeof(float) * size * thread_count());
   Scratch partials(groups > 1 ? sizeof(float) * batch * groups * blocks * rows * columns : 0);
   auto product_of = [&](int64_t item) {
@@ -79,12 +83,15 @@ void multiply_unpacked(const Product& first, int64_t batch, int64_t a_size, int6
     return product;
   };
   auto block_of = [&](int64_t block) {
-    const int64_t row = block % row_blocks * rows, column = block / row_blocks * columns;
-    return Task{row, std::min(rows, m - row), column, std::min(columns, n - column), 0, k, nullptr};
+    const int64_t row = block % row_parts * rows, column = block / row_parts * columns;
+    Task task{row, std::min(rows, m - row), column, std::min(columns, n - column), 0, k, nullptr};
+    if (first.lower) task.columns = std::max<int64_t>(0, std::min(task.columns, row + task.rows - column));
+    return task;
   };
   parallel_for(batch * groups * blocks, 1, [&](int64_t begin, int64_t end, int32_t thread) {
     for (int64_t i = begin; i < end; i++) {
       Task task = block_of(i % blocks);
+      if (task.columns == 0) continue;
       if (groups > 1) {
         task.first = i / blocks % groups * group_k;
         task.terms = std::min(group_k, k - task.first);
@@ -99,21 +106,20 @@ void multiply_unpacked(const Product& first, int64_t batch, int64_t a_size, int6
       const Task task = block_of(i % blocks);
       const int64_t step = blocks * rows * columns;
       float* sums = partials.f32() + (i / blocks * groups * blocks + i % blocks) * rows * columns;
+      const float* last = sums + (groups - 1) * step;
       for (int64_t r = 0; r < task.rows; r++) {
+        float* sum = sums + r * task.columns;
+        const int64_t needed = first.lower ? std::min(task.columns, task.row + r + 1 - task.column) : task.columns;
         for (int64_t group = 1; group + 1 < groups; group++) {
-          float* sum = sums + r * task.columns;
-          each_vec(task.columns, [&](int64_t j, int count) RS_INLINE_LAMBDA {
+          each_vec(needed, [&](int64_t j, int count) RS_INLINE_LAMBDA {
             store(sum + j, load(sum + j, count) + load(sum + group * step + j, count), count);
           });
         }
+        finish(product_of(i / blocks).target, task.row + r, task.column, 1, needed, last + r * task.columns, sum, 0);
       }
-      finish(product_of(i / blocks).target, task.row, task.column, task.rows, task.columns, sums + (groups - 1) * step,
-             sums, task.columns);
     }
   });
 }
-
-}  // namespace
 
 void matmul(Tensor* c, const Tensor* a, const Tensor* b, const Tensor* aux, int32_t batch, int32_t m, int32_t n,
             int32_t k, bool trans_a, bool trans_b, bool batch_b, int32_t epilogue) {
@@ -127,9 +133,9 @@ void matmul(Tensor* c, const Tensor* a, const Tensor* b, const Tensor* aux, int3
                   k,
                   {c->f32(), n, aux ? aux->f32() : nullptr, epilogue}};
   if (k == 0) {
-    const std::string zeros(sizeof(float) * n, '\0');
-    for (int64_t i = 0; i < items * rows; i++)
-      finish(product.target, i, 0, 1, n, reinterpret_cast<const float*>(zeros.data()), nullptr, n);
+    Scratch zeros(sizeof(float) * n);
+    std::memset(zeros.data(), 0, sizeof(float) * n);
+    for (int64_t i = 0; i < items * rows; i++) finish(product.target, i, 0, 1, n, zeros.f32(), nullptr, n);
     return;
   }
   // Packing all of b pays where many rows use it and no thread needs to read a across memory.
@@ -142,7 +148,7 @@ void matmul(Tensor* c, const Tensor* a, const Tensor* b, const Tensor* aux, int3
     product.packed_b = packed.f32();
     multiply_packed(product, rows);
   } else {
-    multiply_unpacked(product, items, int64_t(m) * k, batch_b ? int64_t(n) * k : 0, rows);
+    multiply_batch(product, items, int64_t(m) * k, batch_b ? int64_t(n) * k : 0, rows);
   }
   count_operations(2.0 * items * rows * n * k);
 }

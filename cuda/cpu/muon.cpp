@@ -1,15 +1,18 @@
 // Muon for a batch of matrices of one shape: Nesterov momentum, Polar Express, variance normalisation, cautious decay.
-#include <algorithm>
+// The matrices lie side by side in scratch memory, so every step of the iteration is one batched product; the symmetric
+// ones are computed on and below the diagonal and mirrored, which gives the same bits as computing all of them.
 #include <cmath>
-#include <vector>
+#include <cstring>
 
-#include "../impl.h"
+#include "matmul.h"
 #include "parallel.h"
 
 namespace rs::RS_BACKEND {
 
+namespace {
+
 // Coefficients of the first five iterations of Polar Express (arXiv:2505.16932).
-static const float kPolar[5][3] = {
+constexpr float polar[5][3] = {
     {8.156554524902461f, -22.48329292557795f, 15.878769915207462f},
     {4.042929935166739f, -2.808917465908714f, 0.5000178451051316f},
     {3.8916678022926607f, -2.772484153217685f, 0.5060648178503393f},
@@ -17,79 +20,183 @@ static const float kPolar[5][3] = {
     {2.3465413258596377f, -1.7097828382687081f, 0.42323551169305323f},
 };
 
-void muon_step(const MuonRow* rows, int32_t tensors, int32_t height, int32_t width, int32_t iterations,
-               const Tensor* scalars, int32_t offset) {
-  const float* s = scalars->f32() + offset;
-  const float lr = s[0], mu = s[1], beta2 = s[2], decay = s[3];
-  const bool tall = height > width;
-  const int64_t size = int64_t(height) * width, small = tall ? width : height;
-  parallel_for(tensors, 1, [&](int64_t begin, int64_t end, int32_t) {
-    for (int64_t t = begin; t < end; ++t) {
-      float *p = rows[t].p->f32(), *momentum = rows[t].momentum->f32(), *second = rows[t].second->f32();
-      const float* g = rows[t].g->f32();
-      std::vector<float> x(size), y(size), a(small * small), b(small * small);
-      double norm = 0;
-      for (int64_t i = 0; i < size; ++i) {
-        momentum[i] += (1 - mu) * (g[i] - momentum[i]);
-        x[i] = g[i] + mu * (momentum[i] - g[i]);
-        norm += double(x[i]) * x[i];
-      }
-      const float scale = 1 / (std::sqrt(norm) * 1.02 + 1e-6);
-      for (float& value : x) value *= scale;
-      for (int32_t round = 0; round < iterations; ++round) {
-        const float* q = kPolar[round];
-        auto at = [&](int64_t i, int64_t l) { return tall ? x[l * width + i] : x[i * width + l]; };
-        const int64_t length = tall ? height : width;
-        for (int64_t i = 0; i < small; ++i)
-          for (int64_t j = 0; j < small; ++j) {
-            float sum = 0;
-            for (int64_t l = 0; l < length; ++l) sum += at(i, l) * at(j, l);
-            a[i * small + j] = sum;
-          }
-        for (int64_t i = 0; i < small; ++i)
-          for (int64_t j = 0; j < small; ++j) {
-            float sum = 0;
-            for (int64_t l = 0; l < small; ++l) sum += a[i * small + l] * a[l * small + j];
-            b[i * small + j] = q[1] * a[i * small + j] + q[2] * sum;
-          }
-        for (int64_t i = 0; i < height; ++i)
-          for (int64_t j = 0; j < width; ++j) {
-            float sum = 0;
-            if (tall)
-              for (int64_t l = 0; l < small; ++l) sum += x[i * width + l] * b[l * small + j];
-            else
-              for (int64_t l = 0; l < small; ++l) sum += b[i * small + l] * x[l * width + j];
-            y[i * width + j] = q[0] * x[i * width + j] + sum;
-          }
-        x.swap(y);
-      }
-      if (beta2 > 0) {
-        const bool by_row = height >= width;
-        const int64_t lines = by_row ? height : width, length = by_row ? width : height;
-        double before = 0, after = 0;
-        std::vector<float> factor(lines);
-        for (int64_t i = 0; i < lines; ++i) {
-          double sum = 0;
-          for (int64_t l = 0; l < length; ++l) {
-            const float value = by_row ? x[i * width + l] : x[l * width + i];
-            sum += double(value) * value;
-          }
-          const float mean = sum / length;
-          second[i] += (1 - beta2) * (mean - second[i]);
-          factor[i] = 1 / std::sqrt(std::max(second[i], 1e-10f));
-          before += sum;
-          after += sum * factor[i] * factor[i];
-        }
-        const float keep = std::sqrt(before) / std::max(std::sqrt(after), 1e-10);
-        for (int64_t i = 0; i < size; ++i) x[i] *= factor[by_row ? i / width : i % width] * keep;
-      }
-      for (int64_t i = 0; i < size; ++i) {
-        const float u = x[i];
-        p[i] -= lr * u + (u * p[i] >= 0 ? lr * decay * p[i] : 0);
-      }
+// Rows of a matrix that one piece of element-wise work takes; sums go by the same pieces whatever the threads.
+constexpr int64_t piece_rows = 32;
+
+// Elements above the diagonal from those below it, for `batch` square matrices side by side.
+void mirror(float* matrices, int64_t batch, int64_t size) {
+  const int64_t blocks = divide_up(size, piece_rows);
+  parallel_for(batch * blocks, 1, [&](int64_t begin, int64_t end, int32_t) {
+    for (int64_t i = begin; i < end; i++) {
+      float* matrix = matrices + i / blocks * size * size;
+      const int64_t first = i % blocks * piece_rows, last = std::min(size, first + piece_rows);
+      for (int64_t column = first; column < size; column += piece_rows)
+        for (int64_t row = first; row < last; row++)
+          for (int64_t j = std::max(column, row + 1); j < std::min(size, column + piece_rows); j++)
+            matrix[row * size + j] = matrix[j * size + row];
     }
   });
-  count_operations(double(tensors) * iterations * (1.0 * small * small * small + 3.0 * size * small));
+}
+
+struct Batch {
+  const MuonRow* rows;
+  int64_t count, height, width;
+  int64_t size() const { return height * width; }
+  int64_t pieces() const { return divide_up(height, piece_rows); }  // of one matrix
+
+  // Calls f(matrix, piece, first element, elements, thread-free) for every piece of every matrix.
+  template <class F>
+  void each_piece(F&& f) const {
+    parallel_for(count * pieces(), 1, [&](int64_t begin, int64_t end, int32_t) {
+      for (int64_t i = begin; i < end; i++) {
+        const int64_t row = i % pieces() * piece_rows;
+        f(i / pieces(), i % pieces(), row, std::min(piece_rows, height - row));
+      }
+    });
+  }
+};
+
+// Momentum, Nesterov and division by 1.02·‖·‖ + 1e-6 into x.
+void start(const Batch& batch, float* x, double* sums, float momentum) {
+  batch.each_piece([&](int64_t t, int64_t piece, int64_t row, int64_t rows) {
+    const int64_t first = row * batch.width;
+    float *m = batch.rows[t].momentum->f32() + first, *target = x + t * batch.size() + first;
+    const float* g = batch.rows[t].g->f32() + first;
+    sums[t * batch.pieces() + piece] = sum_vec(rows * batch.width, [&](int64_t i, int n) RS_INLINE_LAMBDA {
+      const Vec gradient = load(g + i, n), old = load(m + i, n);
+      const Vec mean = old + (1 - momentum) * (gradient - old);
+      const Vec ahead = gradient + momentum * (mean - gradient);
+      store(m + i, mean, n);
+      store(target + i, ahead, n);
+      return ahead * ahead;
+    });
+  });
+  batch.each_piece([&](int64_t t, int64_t, int64_t row, int64_t rows) {
+    double sum = 0;
+    for (int64_t i = 0; i < batch.pieces(); i++) sum += sums[t * batch.pieces() + i];
+    const float scale = static_cast<float>(1 / (1.02 * std::sqrt(sum) + 1e-6));
+    float* target = x + t * batch.size() + row * batch.width;
+    each_vec(rows * batch.width, [&](int64_t i, int n) RS_INLINE_LAMBDA { store(target + i, load(target + i, n) * scale, n); });
+  });
+}
+
+// x ← a·x + (b·S + c·S²)·x with S = x·xᵀ, or with S = xᵀ·x from the right where matrices are tall; the result is in `y`.
+void iterate(const Batch& batch, const float* coefficients, const float* x, float* y, float* s, float* q) {
+  const int64_t h = batch.height, w = batch.width;
+  const bool tall = h > w;
+  const int64_t small = std::min(h, w), square = small * small;
+  Product gram{{x, w, tall}, {x, w, !tall}, nullptr, small, std::max(h, w), {s, small}};
+  gram.lower = true;
+  multiply_batch(gram, batch.count, batch.size(), batch.size(), small);
+  mirror(s, batch.count, small);
+  Product polynomial{{s, small, false}, {s, small, false}, nullptr, small, small,
+                     {q, small, s, epilogue_combine, coefficients[2], coefficients[1] / coefficients[2]}};
+  polynomial.lower = true;
+  multiply_batch(polynomial, batch.count, square, square, small);
+  mirror(q, batch.count, small);
+  const Target target{y, w, x, epilogue_combine, 1, coefficients[0]};
+  if (tall)
+    multiply_batch({{x, w, false}, {q, small, false}, nullptr, w, small, target}, batch.count, batch.size(), square, h);
+  else
+    multiply_batch({{q, small, false}, {x, w, false}, nullptr, w, small, target}, batch.count, square, batch.size(), h);
+}
+
+// Σ of squares of each row (rows ≥ columns) or each column of x into `squares`, `lines` numbers a matrix.
+void line_squares(const Batch& batch, const float* x, float* squares, float* piece_squares) {
+  const int64_t w = batch.width;
+  if (batch.height >= w) {
+    batch.each_piece([&](int64_t t, int64_t, int64_t row, int64_t rows) {
+      for (int64_t r = row; r < row + rows; r++) {
+        const float* line = x + t * batch.size() + r * w;
+        squares[t * batch.height + r] = sum_vec(w, [&](int64_t i, int n) RS_INLINE_LAMBDA {
+          const Vec value = load(line + i, n);
+          return value * value;
+        });
+      }
+    });
+    return;
+  }
+  batch.each_piece([&](int64_t t, int64_t piece, int64_t row, int64_t rows) {
+    float* sums = piece_squares + (t * batch.pieces() + piece) * w;
+    std::memset(sums, 0, sizeof(float) * w);
+    for (int64_t r = row; r < row + rows; r++) {
+      const float* line = x + t * batch.size() + r * w;
+      each_vec(w, [&](int64_t i, int n) RS_INLINE_LAMBDA {
+        const Vec value = load(line + i, n);
+        store(sums + i, fma(value, value, load(sums + i, n)), n);
+      });
+    }
+  });
+  parallel_for(batch.count, 1, [&](int64_t begin, int64_t end, int32_t) {
+    for (int64_t t = begin; t < end; t++)
+      for (int64_t i = 0; i < w; i++) {
+        double sum = 0;
+        for (int64_t piece = 0; piece < batch.pieces(); piece++) sum += piece_squares[(t * batch.pieces() + piece) * w + i];
+        squares[t * w + i] = static_cast<float>(sum);
+      }
+  });
+}
+
+// Second moments of the lines, and by what each line is multiplied: 1/√second, then the Frobenius norm as it was. The
+// sums of squares in `factors` are replaced.
+void normalise(const Batch& batch, float* factors, float beta2) {
+  const int64_t lines = std::max(batch.height, batch.width), length = std::min(batch.height, batch.width);
+  parallel_for(batch.count, 1, [&](int64_t begin, int64_t end, int32_t) {
+    for (int64_t t = begin; t < end; t++) {
+      float *factor = factors + t * lines, *second = batch.rows[t].second->f32();
+      double before = 0, after = 0;
+      for (int64_t i = 0; i < lines; i++) {
+        const double sum = factor[i];
+        second[i] += (1 - beta2) * (static_cast<float>(sum / length) - second[i]);
+        factor[i] = 1 / std::sqrt(std::max(second[i], 1e-10f));
+        before += sum;
+        after += sum * factor[i] * factor[i];
+      }
+      const float keep = static_cast<float>(std::sqrt(before) / std::max(std::sqrt(after), 1e-10));
+      for (int64_t i = 0; i < lines; i++) factor[i] *= keep;
+    }
+  });
+}
+
+}  // namespace
+
+void muon_step(const MuonRow* rows, int32_t tensors, int32_t height, int32_t width, int32_t iterations,
+               const Tensor* scalars, int32_t offset) {
+  const float* numbers = scalars->f32() + offset;
+  const float lr = numbers[0], momentum = numbers[1], beta2 = numbers[2], decay = numbers[3];
+  const Batch batch{rows, tensors, height, width};
+  const int64_t small = std::min(height, width), lines = std::max(height, width), pieces = batch.pieces();
+  Scratch first(sizeof(float) * tensors * batch.size()), second(sizeof(float) * tensors * batch.size());
+  Scratch gram(sizeof(float) * tensors * small * small), polynomial(sizeof(float) * tensors * small * small);
+  Scratch sums(sizeof(double) * tensors * pieces);
+  float *x = first.f32(), *y = second.f32();
+  start(batch, x, static_cast<double*>(sums.data()), momentum);
+  for (int32_t i = 0; i < iterations; i++) {
+    iterate(batch, polar[i], x, y, gram.f32(), polynomial.f32());
+    std::swap(x, y);
+  }
+  const bool by_row = height >= width, normalises = beta2 > 0;
+  Scratch factors(normalises ? sizeof(float) * tensors * lines : 0);
+  Scratch piece_squares(normalises && !by_row ? sizeof(float) * tensors * pieces * width : 0);
+  if (normalises) {
+    line_squares(batch, x, factors.f32(), piece_squares.f32());
+    normalise(batch, factors.f32(), beta2);
+  }
+  batch.each_piece([&](int64_t t, int64_t, int64_t row, int64_t count) {
+    for (int64_t r = row; r < row + count; r++) {
+      const float* line = x + t * batch.size() + r * width;
+      float* p = rows[t].p->f32() + r * width;
+      const float* factor = factors.f32() + t * lines;
+      each_vec(width, [&](int64_t i, int n) RS_INLINE_LAMBDA {
+        Vec u = load(line + i, n);
+        if (normalises) u = u * (by_row ? splat(factor[r]) : load(factor + i, n));
+        const Vec weight = load(p + i, n);
+        store(p + i, weight - lr * u - select(u * weight >= 0.0f, lr * decay * weight, Vec{}), n);
+      });
+    }
+  });
+  const double size = static_cast<double>(batch.size()), square = static_cast<double>(small) * small;
+  count_operations(tensors * iterations * (3 * size * small + square * small));
 }
 
 }  // namespace rs::RS_BACKEND
