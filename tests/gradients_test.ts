@@ -44,6 +44,7 @@ const cases: { readonly [K in OpName]: { readonly [name: string]: Case } } = {
       inputs: [size(3, 5), size(4, 5), size(4), size(3, 4)],
       f: (x, w, bias, residual) => ops.linear(x, w, { bias, residual }),
     },
+    "split into heads": { inputs: [size(2, 3, 5), size(6, 5)], f: (x, w) => ops.linear(x, w, { heads: 2 }) },
     "one x for two": { inputs: [size(3, 5), size(5, 5)], f: (x, w) => ops.linear(x, w, { residual: x }) },
   },
   reluSquaredMlp: {

@@ -210,6 +210,7 @@ export class Gpt implements Model {
     for (const [i, layer] of this.#layers.entries()) {
       const { mixed, normed } = mixRmsNorm(x, x0, this.residLambdas, this.x0Lambdas, i);
       x = linear(this.#attend(layer, normed, tokens), layer.attentionOut, { residual: mixed });
+      mixed.dispose();
       x = this.#mlp(layer, rmsNorm(x), x);
     }
     return rmsNorm(x);
@@ -218,13 +219,17 @@ export class Gpt implements Model {
   /** h [B, T, C] → [B, T, C], before the output matrix. */
   #attend(layer: Layer, h: Tensor, tokens: Tensor): Tensor {
     const [b, t, width] = h.shape;
-    const { headDim } = this.config;
     const gate = layer.gate && linear(slice(h, 2, 0, layer.gate.shape[1]), layer.gate);
-    const project = (weight: Tensor, heads: number) => reshape(linear(h, weight), [b, t, heads, headDim]);
-    const q = ropeRmsNorm(project(layer.query, this.#heads), this.#cos, this.#sin);
-    const k = ropeRmsNorm(project(layer.key, this.#keyValueHeads), this.#cos, this.#sin);
-    let v = project(layer.value, this.#keyValueHeads);
-    if (gate && layer.valueEmbedding) v = gatedValueEmbedding(v, layer.valueEmbedding, tokens, gate);
+    // What no gradient reads is given back at once, by `using` or dispose(); the tape holds what it needs.
+    using plainQuery = linear(h, layer.query, { heads: this.#heads });
+    using plainKey = linear(h, layer.key, { heads: this.#keyValueHeads });
+    const q = ropeRmsNorm(plainQuery, this.#cos, this.#sin);
+    const k = ropeRmsNorm(plainKey, this.#cos, this.#sin);
+    let v = linear(h, layer.value, { heads: this.#keyValueHeads });
+    if (gate && layer.valueEmbedding) {
+      using plainValue = v;
+      v = gatedValueEmbedding(plainValue, layer.valueEmbedding, tokens, gate);
+    }
     return reshape(attention(q, k, v, { window: layer.window }), [b, t, width]);
   }
 

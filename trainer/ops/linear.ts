@@ -3,7 +3,7 @@ import { check, library } from "../../cuda/lib.ts";
 import { passGrad, record, type Rule } from "../tape.ts";
 import { product, type Tensor } from "../tensor.ts";
 import { ADD_AUX, addProductGrad, addRowSum, multiplyInto, NONE } from "./_product.ts";
-import { last, needAxes, needFloat, needShape, outputLike } from "./_shapes.ts";
+import { last, needAxes, needFloat, needNumber, needShape, outputLike } from "./_shapes.ts";
 
 /** What `linear` may add to its product. */
 export interface LinearOptions {
@@ -11,17 +11,19 @@ export interface LinearOptions {
   bias?: Tensor | null;
   /** [..., O], added to the product in the same pass: the residual stream. */
   residual?: Tensor | null;
+  /** H: the output's last axis is split into [H, O/H]. */
+  heads?: number;
 }
 
 /**
  * y = x·weightᵀ + bias + residual.
  * @param x [..., I]
  * @param weight [O, I]
- * @returns [..., O]
+ * @returns [..., O], or [..., H, O/H] with `heads`
  * @throws ShapeError when shapes do not fit
  */
 export function linear(x: Tensor, weight: Tensor, options: LinearOptions = {}): Tensor {
-  const { bias = null, residual = null } = options;
+  const { bias = null, residual = null, heads } = options;
   needFloat("linear", "x", x);
   needAxes("linear", "x", x, 1, true);
   const inputs = last(x.shape);
@@ -29,9 +31,11 @@ export function linear(x: Tensor, weight: Tensor, options: LinearOptions = {}): 
   const [outputs] = weight.shape;
   needShape("linear", "weight", weight, [outputs, inputs]);
   if (bias) needShape("linear", "bias", bias, [outputs]);
-  const shape = [...x.shape.slice(0, -1), outputs];
+  const leading = x.shape.slice(0, -1);
+  if (heads !== undefined) needNumber("linear", "heads", outputs % heads === 0, `a divisor of ${outputs}`, heads);
+  const shape = heads === undefined ? [...leading, outputs] : [...leading, heads, outputs / heads];
   if (residual) needShape("linear", "residual", residual, shape);
-  const n = product(shape, 0, shape.length - 1);
+  const n = product(leading);
   const y = outputLike(x, shape);
   multiplyInto(y, x, weight, residual, [n, outputs, inputs], false, true, residual ? ADD_AUX : NONE);
   if (bias) check(library().symbols.rs_binary_forward(y.handle, y.handle, bias.handle, 0, 1, n, outputs), "linear");
