@@ -73,7 +73,9 @@ async function sourceFiles(): Promise<string[]> {
       else if (path.endsWith(".ts")) files.push(path);
     }
   }
-  for (const folder of ["cuda", "memory", "trainer", "router"]) await walk(folder);
+  for (const folder of ["cuda", "memory", "trainer", "router"]) {
+    if (await Deno.stat(`${root}/${folder}`).then(() => true, () => false)) await walk(folder);
+  }
   for (const file of ["mod.ts", "cli.ts"]) {
     if (await Deno.stat(`${root}/${file}`).then(() => true, () => false)) files.push(file);
   }
