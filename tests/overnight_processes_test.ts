@@ -56,7 +56,7 @@ async function makePlace(): Promise<{ folder: string; checkout: string; home: st
     /(name: "cpu-tiny",[^}]*evaluationRows: )\d+([^}]*)depth: \d+, width: \d+, headDim: \d+([^}]*)batchTokens: 2 \*\* 12/;
   const after = before.replace(
     tiny,
-    (_, a, b, c) => `${a}64${b}depth: 2, width: 128, headDim: 32${c}batchTokens: 2 ** 11`,
+    (_, a, b, c) => `${a}64${b}depth: 2, width: 128, headDim: 64${c}batchTokens: 2 ** 10`,
   );
   ok(after !== before, "the preset cpu-tiny looks different from what this test expects");
   await Deno.writeTextFile(presets, after);
@@ -135,7 +135,7 @@ Deno.test("a session survives Ctrl-C and kill -9 in mid-run, two drivers, traps 
   await Deno.writeTextFile(hook, `#!/bin/sh\ntouch ${folder}/trap\n`, { mode: 0o755 });
   try {
     await step("Ctrl-C in the baseline: exit code 130, and how to go on is said", async () => {
-      const common = ["--preset", "cpu-tiny", "--source", "files:../text.jsonl", "--seconds", "1.5", "--threads", "1"];
+      const common = ["--preset", "cpu-tiny", "--source", "files:../text.jsonl", "--seconds", "2", "--threads", "1"];
       const child = overnight(checkout, home, [...common, "--experiments", "2", "--tag", "night"]);
       const end = ended(child);
       await Promise.race([
