@@ -125,14 +125,14 @@ const endings: { name: string; source: string; status: RunStatus; reason: RegExp
     source: tinyTrain({ setup: "for (;;);" }),
     given: { budgetSeconds: 0.4 },
     status: "timeout",
-    reason: /^set-up was not over after 1\.\d s$/,
+    reason: /^set-up was not over after \d\.\d s$/,
   },
   {
     name: "hangs while it is imported",
     source: tinyTrain({ top: "for (;;);" }),
     given: { budgetSeconds: 0.4 },
     status: "timeout",
-    reason: /^set-up was not over after 1\.\d s$/,
+    reason: /^set-up was not over after \d\.\d s$/,
   },
   {
     name: "falls silent without a budget of time",
@@ -182,7 +182,7 @@ Deno.test({
     const options = bench.options(source, { budgetSeconds: 1 });
     const timed = await runTraining(options);
     expect(timed, "ok", /^$/);
-    if (!(timed.trainingSeconds >= 1 && timed.trainingSeconds < 1.5)) {
+    if (!(timed.trainingSeconds >= 1 && timed.trainingSeconds < 2)) {
       throw new Error(`took ${timed.trainingSeconds} s`);
     }
     const recorded = JSON.parse(await Deno.readTextFile(join(options.runFolder, "clock.json")));
@@ -250,8 +250,8 @@ Deno.test({
   async fn() {
     const source = tinyTrain({ top: patched }).replace("if (!batch) break;", "if (!batch) { step--; continue; }");
     const result = await bench.run(source, { budgetSeconds: 0.8 });
-    expect(result, "timeout", /^training was not over 1\.\d s after its first batch$/);
-    if (result.trainingSeconds < 1.6 || result.trainingSeconds > 2.5) throw new Error(`${result.trainingSeconds} s`);
+    expect(result, "timeout", /^training was not over \d\.\d s after its first batch$/);
+    if (result.trainingSeconds < 1.6 || result.trainingSeconds > 4) throw new Error(`${result.trainingSeconds} s`);
   },
 });
 
@@ -285,6 +285,14 @@ Deno.test({
     await Deno.writeTextFile(join(options.codeRoot, except!), tinyTrain({ top: "// changed" }));
     expect(await runTraining({ ...options, pin }), "ok", /^$/);
   },
+});
+
+Deno.test("a train.ts that is a link is refused", async () => {
+  const options = bench.options(tinyTrain());
+  const file = join(options.codeRoot, options.trainFile!);
+  await Deno.rename(file, `${file}.target`);
+  await Deno.symlink(`${file}.target`, file);
+  expect(await runTraining(options), "refused", /is no plain file/);
 });
 
 Deno.test({
@@ -351,13 +359,13 @@ for (
       }
       const mark = join(bench.codeRoot, "trainer/run", script);
       const ours = () => processesWith(mark);
-      await until("the child", 5, () => ours().length > 0);
+      await until("the child", 10, () => ours().length > 0);
       await new Promise((resolve) => setTimeout(resolve, 500));
       if (ours().length === 0) throw new Error("the child ended by itself");
       supervisor.kill("SIGKILL");
       await supervisor.status;
       await reader.cancel();
-      await until("the end of its children", 3, () => ours().length === 0);
+      await until("the end of its children", 10, () => ours().length === 0);
     },
   });
 }

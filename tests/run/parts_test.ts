@@ -175,6 +175,9 @@ Deno.test("a pin sees every change but those to train.ts", async () => {
       else await write(path, old);
     }
     equal(await pin(), before);
+    await Deno.symlink("/etc/passwd", join(folder, "trainer/data/link.ts"));
+    if (await pin() === before) throw new Error("a link was not seen");
+    await Deno.remove(join(folder, "trainer/data/link.ts"));
     await Deno.remove(join(folder, "program.md"));
     if (await pin() === before) throw new Error("a removed file was not seen");
   } finally {

@@ -17,13 +17,13 @@ export async function hashFile(path: string): Promise<string> {
   }
 }
 
-/** Files below `folder` of `root`, links left out, as paths with forward slashes. */
+/** Files and links below `folder` of `root`, as paths with forward slashes. */
 async function filesBelow(root: string, folder: string): Promise<string[]> {
   const files: string[] = [];
   for await (const entry of Deno.readDir(join(root, folder))) {
     const path = `${folder}/${entry.name}`;
     if (entry.isDirectory) files.push(...await filesBelow(root, path));
-    else if (entry.isFile) files.push(path);
+    else files.push(path);
   }
   return files;
 }
@@ -31,6 +31,17 @@ async function filesBelow(root: string, folder: string): Promise<string[]> {
 /** What the children load or could be led to load: everything in `cuda/` and `trainer/`. */
 async function codeFiles(codeRoot: string): Promise<string[]> {
   return [...await filesBelow(codeRoot, "cuda"), ...await filesBelow(codeRoot, "trainer")];
+}
+
+/** What stands for a file's content: a hash, a link's target, or that it is not there. */
+async function contentOf(path: string): Promise<string> {
+  try {
+    if ((await Deno.lstat(path)).isSymlink) return `link to ${await Deno.readLink(path)}`;
+    return await hashFile(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return "absent";
+    throw error;
+  }
 }
 
 /** What git tracks below `codeRoot`. @throws Error when git cannot say */
@@ -62,11 +73,7 @@ export async function pinTree(codeRoot: string, options: PinOptions): Promise<st
   names.delete(except);
   const hash = createHash("sha256");
   for (const path of [...names].sort()) {
-    const content = await hashFile(join(codeRoot, path)).catch((error) => {
-      if (error instanceof Deno.errors.NotFound) return "absent";
-      throw error;
-    });
-    hash.update(`${path}\0${content}\n`);
+    hash.update(`${path}\0${await contentOf(join(codeRoot, path))}\n`);
   }
   hash.update(`library\0${await hashFile(options.libraryPath)}\n`);
   return `${options.files}:${hash.digest("hex")}`;

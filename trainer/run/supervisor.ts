@@ -3,8 +3,8 @@
  * process, without `ffi`, and never loads `train.ts` itself.
  * @module
  */
-import { join, resolve } from "node:path";
-import { fileURLToPath, pathToFileURL } from "node:url";
+import { basename, join, resolve } from "node:path";
+import { pathToFileURL } from "node:url";
 import { openDataset } from "../data/dataset.ts";
 import { readSafetensors } from "../safetensors.ts";
 import { type Budget, budgetOf } from "./clock.ts";
@@ -103,24 +103,33 @@ function scoringLimit(result: RunResult, rows: number, sequenceLength: number): 
 /** Numbers of the rows that are scored: the first of the split. */
 const firstRows = (count: number) => Array.from({ length: count }, (_, row) => row);
 
+/** A link could lead the children elsewhere. */
+async function checkTrainFile(path: string): Promise<Verdict> {
+  const file = await Deno.lstat(path).catch(() => null);
+  return file?.isFile ? null : { status: "refused", reason: `${basename(path)} is no plain file` };
+}
+
 async function execute(options: RunOptions, budget: Budget, events: RunEvents, result: RunResult): Promise<Verdict> {
   const refused = await comparePin(options);
   if (refused) return refused;
 
   const codeRoot = await Deno.realPath(options.codeRoot);
+  const trainFile = resolve(codeRoot, options.trainFile ?? "trainer/train.ts");
+  const unusable = await checkTrainFile(trainFile);
+  if (unusable) return unusable;
   await Deno.mkdir(options.runFolder, { recursive: true });
   const runFolder = await Deno.realPath(options.runFolder);
   const checkpoint = checkpointOf(runFolder);
   for (const name of [checkpoint, `${checkpoint}.tmp`, join(runFolder, "clock.json"), join(runFolder, "stderr.log")]) {
     await Deno.remove(name).catch(() => {});
   }
-  const script = (name: string) => fileURLToPath(pathToFileURL(join(codeRoot, "trainer", "run", name)));
+  const script = (name: string) => join(codeRoot, "trainer", "run", name);
   using dataset = openDataset(options.dataset);
   const threads = options.threads ?? navigator.hardwareConcurrency;
   const setup = {
     libraryPath: await Deno.realPath(options.libraryPath),
     threads,
-    trainUrl: pathToFileURL(resolve(codeRoot, options.trainFile ?? "trainer/train.ts")).href,
+    trainUrl: pathToFileURL(trainFile).href,
     codeFolders: [join(codeRoot, "cuda"), join(codeRoot, "trainer")],
     checkpoint,
     seed: options.seed >>> 0,
