@@ -100,13 +100,13 @@ async function until<T>(what: string, look: () => T | null | undefined | false, 
 }
 
 /** Processes whose command line names the folder. */
-function processesOf(folder: string): string[] {
-  const found: string[] = [];
+function processesOf(folder: string): number[] {
+  const found: number[] = [];
   for (const { name } of Deno.readDirSync("/proc")) {
     if (!/^\d+$/.test(name) || Number(name) === Deno.pid) continue;
     try {
       const line = Deno.readTextFileSync(`/proc/${name}/cmdline`).replaceAll("\0", " ");
-      if (line.includes(folder)) found.push(line);
+      if (line.includes(folder)) found.push(Number(name));
     } catch {
       // It ended meanwhile.
     }
@@ -142,6 +142,9 @@ Deno.test("a session survives Ctrl-C and kill -9 in mid-run, two drivers, traps 
         until("the baseline's run", running(0, 1)),
         end.then(({ stderr }) => Promise.reject(new Error(`it ended early: ${stderr}`))),
       ]);
+      // A terminal sends the signal to all of its processes: here, to the children first.
+      await until("the worker", () => processesOf(folder).length > 1);
+      for (const pid of processesOf(folder)) if (pid !== child.pid) Deno.kill(pid, "SIGINT");
       child.kill("SIGINT");
       const { code, stderr } = await end;
       equal([code, /interrupted.*deno task overnight --resume night/.test(stderr)], [130, true], stderr);

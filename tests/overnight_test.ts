@@ -54,6 +54,7 @@ const result = (part: Partial<RunResult>): RunResult => ({
   clock: [0, 0.5],
   weightsHash: "00",
   operations: 1,
+  mfu: null,
   ...part,
 });
 
@@ -310,6 +311,43 @@ Deno.test("trouble that no experiment can help ends the session without blaming 
       42,
     ]]);
     equal(new Set(runner.seen.map(({ folder }) => folder)).size, 4, "every attempt has a folder of its own");
+  }));
+
+Deno.test("a disk that is full during a run ends the session; the experiment is not to blame and runs again", () =>
+  withSession(async ({ parts, runner }) => {
+    const first = parts();
+    const full: Runner = {
+      run: () => Promise.resolve(result({ status: "crash", reason: "write: No space left on device (os error 28)" })),
+    };
+    await rejects(runSession({ ...first, runner: full }), /No space left/);
+    equal(first.store.experiments().map(({ state }) => state), ["running"]);
+    first.store.close();
+    const second = parts({ limits: { experiments: 0, seconds: null } });
+    await runSession(second);
+    equal([second.store.experiments().length, runner.seen.length], [1, 1]);
+  }));
+
+Deno.test("a run or a check that dies of the same Ctrl-C as the session is no failure of the experiment", () =>
+  withSession(async ({ parts }) => {
+    const controller = new AbortController();
+    const late = () => setTimeout(() => controller.abort(), 20);
+    const dying: Runner = {
+      run: () => (late(), Promise.resolve(result({ status: "crash", reason: "the worker ended by SIGINT" }))),
+    };
+    const first = parts({ runner: dying, signal: controller.signal });
+    equal((await runSession(first)).status, "interrupted");
+    equal(first.store.experiments().map(({ state }) => state), ["running"]);
+    first.store.close();
+    const again = new AbortController();
+    const second = parts({
+      signal: again.signal,
+      valid: (_source, configs) => {
+        if (configs.length === 1 && configs[0].batchTokens === 2048) setTimeout(() => again.abort(), 20);
+        return Promise.resolve(configs.map((c) => c.batchTokens === 2048 && configs.length === 1 ? "killed" : true));
+      },
+    });
+    equal((await runSession(second)).status, "interrupted");
+    equal(second.store.experiments().map(({ state }) => state), ["kept", "proposed"]);
   }));
 
 Deno.test("a signal ends the session between two steps, and the run in flight is made again", () =>

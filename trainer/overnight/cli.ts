@@ -12,7 +12,7 @@ import { presetNames, presetOf } from "../presets.ts";
 import { decisionRules } from "./decide.ts";
 import { SessionError, TagTakenError } from "./git.ts";
 import { tableText } from "./ledger.ts";
-import { runSession } from "./loop.ts";
+import { runSession, type SessionOutcome } from "./loop.ts";
 import { Progress } from "./progress.ts";
 import {
   agents,
@@ -225,14 +225,18 @@ export async function main(args: readonly string[], command: Command = overnight
     const { parts, settings } = session;
     try {
       if (Deno.stderr.isTerminal()) console.error(`session ${tag} · ${parts.folder}`);
-      const outcome = await runSession(parts);
+      const outcome = await runSession(parts).catch((error): SessionOutcome => {
+        // Ctrl-C reaches git and the other children of a terminal too; what they then leave undone is done on resume.
+        if (controller.signal.aborted) return { status: "interrupted", reason: "interrupted" };
+        throw error;
+      });
       progress.clear();
       if (outcome.status === "interrupted") {
         console.error(`interrupted; everything decided is recorded, go on with: deno task overnight --resume ${tag}`);
         return 130;
       }
       console.log(tableText(parts.store));
-      console.log(`\n${decisionRules[settings.decide].note}`);
+      console.log(`\nΔ is the difference from the best before; ${decisionRules[settings.decide].note}`);
       const best = parts.store.best();
       if (best !== null) console.log(`best: val_bpb ${best.valBpb?.toFixed(6)}, commit ${best.commit?.slice(0, 7)}`);
       console.log(`branch: ${parts.workspace.branch}`);

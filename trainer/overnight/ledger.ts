@@ -3,7 +3,7 @@
  * is written from the database and can be written again at any time.
  * @module
  */
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { appendEntry, type ExperimentRow, openMemory, type RunRow, type SessionStore } from "../../memory/mod.ts";
 
 const HEADER = "commit\tval_bpb\tmemory_gb\tstatus\tdescription";
@@ -88,6 +88,7 @@ export function tableText(store: SessionStore): string {
  */
 export function rememberDecision(path: string, tag: string, experiment: ExperimentRow): string | null {
   try {
+    Deno.mkdirSync(dirname(path), { recursive: true });
     const memory = openMemory(path);
     try {
       const { id, state, valBpb, commit, agent, origin, reason, hypothesis } = experiment;

@@ -103,7 +103,7 @@ const measuresOf = (result: RunResult, parts: SessionParts, source: string): Run
   parameters: result.parameters,
   depth: result.depth,
   peakBytes: result.peakBytes,
-  mfu: null,
+  mfu: result.mfu,
   clock: result.clock,
   curve: result.curve,
   weightsHash: result.weightsHash,
@@ -196,6 +196,20 @@ function writeSnapshot(folder: string, experiment: ExperimentRow): void {
   Deno.renameSync(`${path}.new`, path);
 }
 
+/**
+ * Whether the signal has come, for a failure that may be its work: Ctrl-C reaches the children of a terminal as well, and
+ * their end may be seen before the signal is.
+ */
+async function interrupted(parts: SessionParts): Promise<boolean> {
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  return parts.signal?.aborted ?? false;
+}
+
+/** What is wrong with the machine, not with the experiment. */
+function isMachineTrouble(reason: string): boolean {
+  return /No space left on device|os error 28/.test(reason);
+}
+
 /** proposed → checked, or refused: the edit fits, the text is new, and `valid` agrees. */
 async function check(parts: SessionParts, experiment: ExperimentRow): Promise<ExperimentRow> {
   const { store, workspace } = parts;
@@ -221,7 +235,7 @@ async function check(parts: SessionParts, experiment: ExperimentRow): Promise<Ex
     // A text without a block is allowed; `valid` is then asked about nothing.
   }
   const [verdict] = await parts.valid(after, [config]);
-  if (verdict !== true) return refuse(verdict);
+  if (verdict !== true) return await interrupted(parts) ? experiment : refuse(verdict);
   const checked = store.advance(experiment.id, "checked", { diff, source: after });
   writeSnapshot(parts.folder, checked);
   return checked;
@@ -235,6 +249,8 @@ async function train(parts: SessionParts, experiment: ExperimentRow): Promise<Ex
   const events = parts.events?.started?.(store.experiment(experiment.id));
   const result = await runner.run({ folder: runFolder(parts, run), seed, signal, events });
   if (result.status === "aborted") return store.experiment(experiment.id);
+  if (result.status !== "ok" && await interrupted(parts)) return store.experiment(experiment.id);
+  if (result.status !== "ok" && isMachineTrouble(result.reason)) throw new Error(result.reason);
   const scored = result.status === "ok" && result.valBpb !== null && Number.isFinite(result.valBpb);
   const state = scored ? "evaluated" : result.status === "refused" || result.status === "void" ? "refused" : "crashed";
   return store.finishRun(run.id, measuresOf(result, parts, experiment.source), state);
