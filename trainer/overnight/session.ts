@@ -191,6 +191,7 @@ function assemble(
       evaluationRows: preset.evaluationRows,
       threads: settings.threads ?? undefined,
       pin: pin.tree,
+      measurePeak: true,
     }),
     baseline: { title: `baseline ${settings.preset}`, values: { ...preset.config } },
     seed: settings.seed,
