@@ -67,24 +67,26 @@ RS_INLINE Vec sqrt(Vec x) {
   return x;
 }
 
-// Sum of the lanes as a balanced tree: lane i with lane i + half, and so on.
+// x with lanes l and l + Half exchanged.
+template <int Half>
+RS_INLINE Vec swap_lanes(Vec x) {
+  return __builtin_shuffle(x, lane_index() ^ Half);
+}
+// Folds the lanes as a balanced tree: lane i with lane i + half, and so on.
+template <class F>
+RS_INLINE float fold_lanes(Vec x, F&& f) {
+  if constexpr (lanes >= 16) x = f(x, swap_lanes<8>(x));
+  if constexpr (lanes >= 8) x = f(x, swap_lanes<4>(x));
+  x = f(x, swap_lanes<2>(x));
+  x = f(x, swap_lanes<1>(x));
+  return x[0];
+}
 RS_INLINE float sum_lanes(Vec x) {
-  float part[lanes];
-  store(part, x);
-  for (int half = lanes / 2; half > 0; half /= 2)
-    for (int i = 0; i < half; i++) part[i] += part[i + half];
-  return part[0];
+  return fold_lanes(x, [](Vec a, Vec b) RS_INLINE_LAMBDA { return a + b; });
 }
 // Largest lane; NaN if a lane is NaN.
 RS_INLINE float max_lanes(Vec x) {
-  float part[lanes];
-  store(part, x);
-  for (int half = lanes / 2; half > 0; half /= 2)
-    for (int i = 0; i < half; i++) {
-      float other = part[i + half];
-      part[i] = part[i] >= other || part[i] != part[i] ? part[i] : other;
-    }
-  return part[0];
+  return fold_lanes(x, [](Vec a, Vec b) RS_INLINE_LAMBDA { return (a >= b) | (a != a) ? a : b; });
 }
 
 // Calls f(i, n) for i = 0, lanes, 2·lanes … below count, n being `lanes` until the rest.
@@ -139,16 +141,22 @@ RS_INLINE Vec exp(Vec x) {
   return exp_reduced(r) * scale * rest;
 }
 
-// e^x for x ≤ 88 (no care for overflow); 0 below −87.3, where the result would be subnormal. Keeps NaN.
-RS_INLINE Vec exp_nonpositive(Vec x) {
+// 2^x for x ≤ 127, about 2 ulp; stays at 2^−125 below that. Keeps NaN. The fast one, for softmax of attention.
+RS_INLINE Vec exp2_clamped(Vec x) {
   const Vec magic = splat(12582912.0f);
-  Vec bounded = max(splat(-87.3f), x);
-  Vec shifted = fma(bounded, splat(1.44269504088896341f), magic);
-  Vec n = shifted - magic;
-  Vec r = fma(n, splat(-0.693359375f), bounded);
-  r = fma(n, splat(2.12194440e-4f), r);
-  Vec scale = from_bits((bits_of(shifted) - bits_of(magic) + 127) << 23);
-  return select(x < -87.3f, Vec{}, exp_reduced(r) * scale);
+  Vec bounded = max(splat(-125.0f), x);
+  Vec shifted = bounded + magic;
+  Vec f = bounded - (shifted - magic);
+  // Minimax on |f| ≤ 1/2 (relative error 3e-9), the constant term being 1.
+  Vec p = splat(1.5353362e-4f);
+  p = fma(p, f, splat(1.3398874e-3f));
+  p = fma(p, f, splat(9.6184373e-3f));
+  p = fma(p, f, splat(5.5503324e-2f));
+  p = fma(p, f, splat(2.4022648e-1f));
+  p = fma(p, f, splat(6.9314720e-1f));
+  p = fma(p, f, splat(1.0f));
+  // The integer lies in the low bits of `shifted`; the shift drops the others.
+  return p * from_bits((bits_of(shifted) << 23) + (127 << 23));
 }
 
 // Natural logarithm, about 1 ulp (Cephes' logf). log(0) = −∞, NaN below 0, subnormal arguments included.
