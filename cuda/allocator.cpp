@@ -1,5 +1,5 @@
-// The caching allocator: size classes, guard bytes, peak statistics, a limit; and what hangs on a block (derived copies).
-// All of it runs under the global lock of core.cpp.
+// The caching allocator: size classes, guard bytes, peak statistics, a limit; and what hangs on a block (derived
+// copies). All of it runs under the global lock of core.cpp.
 #include <cstring>
 #include <new>
 #include <vector>

@@ -1,8 +1,9 @@
-// The ABI's runtime and tensors: memory, counters, handles, fill, copy, random numbers, moves. kernels.h is the manual.
+// The ABI's runtime and tensors: memory, counters, handles, fill, copy, random numbers. kernels.h is the manual.
 #ifdef __linux__
 #include <sys/prctl.h>
 #endif
 
+#include <cinttypes>
 #include <cmath>
 #include <csignal>
 #include <cstring>
@@ -31,11 +32,11 @@ Span span_of(rs_tensor x, double offset, const void* buffer, double buffer_bytes
   Tensor* tensor = find_tensor(x, "x");
   const int64_t size = dtype_size(tensor->dtype), first = whole(offset, "offset"), bytes = whole(buffer_bytes, "bytes");
   if (bytes % size != 0) {
-    fail(RS_INVALID, "%lld bytes are no whole elements of %s", static_cast<long long>(bytes), dtype_name(tensor->dtype));
+    fail(RS_INVALID, "%" PRId64 " bytes are no whole elements of %s", bytes, dtype_name(tensor->dtype));
   }
   if (first > tensor->count || bytes / size > tensor->count - first) {
-    fail(RS_INVALID, "elements [%lld, %lld) are outside x, which has %lld", static_cast<long long>(first),
-         static_cast<long long>(first + bytes / size), static_cast<long long>(tensor->count));
+    fail(RS_INVALID, "elements [%" PRId64 ", %" PRId64 ") are outside x, which has %" PRId64, first,
+         first + bytes / size, tensor->count);
   }
   if (buffer == nullptr && bytes > 0) fail(RS_INVALID, "the buffer is null");
   return {tensor, static_cast<char*>(tensor->data) + first * size, size_t(bytes)};
@@ -200,8 +201,8 @@ RS_API rs_status rs_tensor_fill(rs_tensor x, double value) {
 RS_API rs_status rs_tensor_copy(rs_tensor y, rs_tensor x) {
   RS_RUN("tensor_copy", [&] {
     const Tensor *to = find_tensor(y, "y"), *from = find_tensor(x, "x");
-    const bool convertible = (to->dtype == RS_F32 || to->dtype == RS_BF16) && (from->dtype == RS_F32 || from->dtype == RS_BF16);
-    if (to->dtype != from->dtype && !convertible) {
+    const auto real = [](int32_t dtype) { return dtype == RS_F32 || dtype == RS_BF16; };
+    if (to->dtype != from->dtype && !(real(to->dtype) && real(from->dtype))) {
       fail(RS_INVALID, "x is %s and can't become %s", dtype_name(from->dtype), dtype_name(to->dtype));
     }
     Arguments args;
@@ -235,77 +236,6 @@ RS_API rs_status rs_random_normal(rs_tensor x, double mean, double std, uint32_t
     Tensor* tensor = args.out(x, "x", find_tensor(x, "x")->count);
     args.ready();
     device_ops().random_normal(tensor, mean, std, seed_of(seed_low, seed_high));
-    args.done();
-  });
-}
-
-// ---- moving and combining ----
-
-RS_API rs_status rs_copy_block(rs_tensor y, rs_tensor x, int32_t n, int32_t width, int32_t y_stride, int32_t y_offset,
-                               int32_t x_stride, int32_t x_offset, int32_t accumulate) {
-  RS_RUN("copy_block", [&] {
-    require_size(n, "n");
-    require_size(width, "width");
-    require_size(y_offset, "y_offset");
-    require_size(x_offset, "x_offset");
-    require_flag(accumulate, "accumulate");
-    if (int64_t{y_offset} + width > y_stride) fail(RS_INVALID, "y_offset + width is beyond y_stride");
-    if (int64_t{x_offset} + width > x_stride) fail(RS_INVALID, "x_offset + width is beyond x_stride");
-    const int32_t dtype = find_tensor(x, "x")->dtype;
-    if (dtype != RS_F32 && (dtype != RS_I32 || accumulate == 1)) {
-      fail(RS_INVALID, "x must be f32%s, is %s", accumulate == 1 ? "" : " or i32", dtype_name(dtype));
-    }
-    Arguments args;
-    const Tensor* from = args.in(x, "x", product({n, x_stride}), dtype);
-    Tensor* to = width == y_stride && accumulate == 0 ? args.out(y, "y", product({n, y_stride}), dtype)
-                                                      : args.update(y, "y", product({n, y_stride}), dtype);
-    args.ready();
-    if (n > 0 && width > 0) device_ops().copy_block(to, from, n, width, y_stride, y_offset, x_stride, x_offset, accumulate == 1);
-    args.done();
-  });
-}
-
-RS_API rs_status rs_transpose(rs_tensor y, rs_tensor x, int32_t batch, int32_t rows, int32_t cols, int32_t inner) {
-  RS_RUN("transpose", [&] {
-    require_size(batch, "batch");
-    require_size(rows, "rows");
-    require_size(cols, "cols");
-    require_size(inner, "inner");
-    const int64_t count = product({batch, rows, cols, inner});
-    const int32_t dtype = find_tensor(x, "x")->dtype;
-    if (dtype != RS_F32 && dtype != RS_I32) fail(RS_INVALID, "x must be f32 or i32, is %s", dtype_name(dtype));
-    Arguments args;
-    Tensor* to = args.out(y, "y", count, dtype);
-    const Tensor* from = args.in(x, "x", count, dtype);
-    args.ready();
-    if (count > 0) device_ops().transpose(to, from, batch, rows, cols, inner);
-    args.done();
-  });
-}
-
-RS_API rs_status rs_axpby(rs_tensor y, rs_tensor x, double alpha, double beta) {
-  RS_RUN("axpby", [&] {
-    const int64_t count = find_tensor(x, "x")->count;
-    Arguments args;
-    const Tensor* from = args.in(x, "x", count);
-    Tensor* to = beta == 0 ? args.out(y, "y", count) : args.update(y, "y", count);
-    args.may_be("y", "x");
-    args.ready();
-    device_ops().axpby(to, from, alpha, beta);
-    args.done();
-  });
-}
-
-RS_API rs_status rs_scale_by(rs_tensor y, rs_tensor x, rs_tensor scale) {
-  RS_RUN("scale_by", [&] {
-    const int64_t count = find_tensor(x, "x")->count;
-    Arguments args;
-    const Tensor* from = args.in(x, "x", count);
-    const Tensor* factor = args.in(scale, "scale", 1);
-    Tensor* to = args.out(y, "y", count);
-    args.may_be("y", "x");
-    args.ready();
-    device_ops().scale_by(to, from, factor);
     args.done();
   });
 }

@@ -1,5 +1,6 @@
-// The ABI's attention, losses and optimizers: arguments are checked here once for all builds, as in api_ops.cpp.
+// The ABI's attention, losses and optimizers: arguments are checked here once for all builds, as in api_elements.cpp.
 #include <algorithm>
+#include <cinttypes>
 #include <cmath>
 #include <cstring>
 #include <vector>
@@ -22,7 +23,9 @@ void require_attention(int32_t b, int32_t t, int32_t h, int32_t g, int32_t d, in
 }
 
 void require_soft_cap(double soft_cap) {
-  if (!(soft_cap >= 0 && soft_cap < INFINITY)) fail(RS_INVALID, "soft_cap must be finite and at least 0, is %g", soft_cap);
+  if (!(soft_cap >= 0 && soft_cap < INFINITY)) {
+    fail(RS_INVALID, "soft_cap must be finite and at least 0, is %g", soft_cap);
+  }
 }
 
 // The rows of handles that an optimizer step gets, each checked against the others: nothing may share memory.
@@ -39,10 +42,12 @@ class Table {
 
   Tensor* tensor(int32_t row, int32_t column, const char* name, int64_t count, bool written) {
     Tensor* found = find_tensor(word(row, column), name);
-    if (found->dtype != RS_F32) fail(RS_INVALID, "%s of row %d must be f32, is %s", name, row, dtype_name(found->dtype));
+    if (found->dtype != RS_F32) {
+      fail(RS_INVALID, "%s of row %d must be f32, is %s", name, row, dtype_name(found->dtype));
+    }
     if (count >= 0 && found->count != count) {
-      fail(RS_INVALID, "%s of row %d must have %lld elements, has %lld", name, row, static_cast<long long>(count),
-           static_cast<long long>(found->count));
+      fail(RS_INVALID, "%s of row %d must have %" PRId64 " elements, has %" PRId64, name, row, count,
+           found->count);
     }
     if (found->count > 0) used_.push_back({found, written});
     return found;
@@ -112,7 +117,8 @@ RS_API rs_status rs_attention_backward(rs_tensor dq, rs_tensor dk, rs_tensor dv,
     const Tensor* key = args.in(k, "k", keys);
     const Tensor* value = args.in(v, "v", keys);
     apply(args, queries == 0, [&](const Ops& ops) {
-      ops.attention_backward(to_query, to_key, to_value, from, output, sums, query, key, value, b, t, h, g, d, window, scale);
+      ops.attention_backward(to_query, to_key, to_value, from, output, sums, query, key, value, b, t, h, g, d, window,
+                             scale);
     });
   });
 }
@@ -131,7 +137,9 @@ RS_API rs_status rs_cross_entropy_forward(rs_tensor mean, rs_tensor losses, rs_t
     Tensor* sums = args.out(lse, "lse", n);
     const Tensor* input = args.in(logits, "logits", product({n, v}));
     const Tensor* wanted = args.in(targets, "targets", n, RS_I32);
-    apply(args, n == 0, [&](const Ops& ops) { ops.cross_entropy_forward(average, each, sums, input, wanted, n, v, soft_cap); });
+    apply(args, n == 0, [&](const Ops& ops) {
+      ops.cross_entropy_forward(average, each, sums, input, wanted, n, v, soft_cap);
+    });
   });
 }
 
@@ -194,8 +202,8 @@ RS_API rs_status rs_adamw_step(const void* table, double table_bytes, int32_t te
       Tensor* v = handles.tensor(i, 3, "v", p->count, true);
       const int64_t offset = handles.word(i, 4);
       if (offset + 6 > std::min<int64_t>(numbers, INT32_MAX)) {
-        fail(RS_INVALID, "offset of row %d is %lld, but scalars has %lld elements", i, static_cast<long long>(offset),
-             static_cast<long long>(numbers));
+        fail(RS_INVALID, "offset of row %d is %" PRId64 ", but scalars has %" PRId64 " elements", i, offset,
+             numbers);
       }
       if (p->count > 0) rows.push_back({p, g, m, v, int32_t(offset)});
     }
@@ -218,7 +226,7 @@ RS_API rs_status rs_muon_step(const void* table, double table_bytes, int32_t ten
     Arguments args;
     const Tensor* values = args.in(scalars, "scalars", numbers);
     if (int64_t{offset} + 4 > numbers) {
-      fail(RS_INVALID, "offset is %d, but scalars has %lld elements", offset, static_cast<long long>(numbers));
+      fail(RS_INVALID, "offset is %d, but scalars has %" PRId64 " elements", offset, numbers);
     }
     for (int32_t i = 0; i < tensors; i++) {
       Tensor* p = handles.tensor(i, 0, "p", count, true);

@@ -61,7 +61,8 @@ RS_API rs_status rs_bits_per_byte_sums(void* out, double out_bytes, const void* 
       if (wanted[size_t(i)] < 0) continue;
       // The caller's buffers need not be aligned.
       uint16_t bytes;
-      std::memcpy(&bytes, static_cast<const char*>(token_bytes) + size_t(wanted[size_t(i)]) * sizeof bytes, sizeof bytes);
+      const size_t token = size_t(wanted[size_t(i)]);
+      std::memcpy(&bytes, static_cast<const char*>(token_bytes) + token * sizeof bytes, sizeof bytes);
       if (bytes == 0) continue;
       float loss;
       std::memcpy(&loss, static_cast<const char*>(nats) + size_t(i) * sizeof loss, sizeof loss);

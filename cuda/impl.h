@@ -1,5 +1,5 @@
-// What both builds implement behind the ABI. api.cpp checks handles, dtypes, counts and aliasing once, then calls these;
-// an op may assume its arguments fit, and reports what only it can see (an id out of range, memory) by throwing Error.
+// What both builds implement behind the ABI. The api_*.cpp check handles, dtypes, counts and aliasing once, then call
+// these; an op may assume its arguments fit, and reports what only it can see (an id out of range, memory) by throwing Error.
 #pragma once
 #include <cstddef>
 #include <cstdint>

@@ -64,7 +64,8 @@ void device_init(int32_t, int32_t threads) {
 
 std::string device_describe() {
   const int32_t threads = thread_count();
-  return std::string("cpu ") + isa_name(chosen_isa) + " " + std::to_string(threads) + (threads == 1 ? " thread" : " threads");
+  const std::string isa = isa_name(chosen_isa);
+  return "cpu " + isa + " " + std::to_string(threads) + (threads == 1 ? " thread" : " threads");
 }
 
 void device_sync() {}
@@ -109,7 +110,9 @@ size_t device_free_bytes() {
   // The container's own limit, where the process stands at the root of its group (cgroup v2).
   const size_t limit = read_number("/sys/fs/cgroup/memory.max", "", unknown);
   const size_t used = read_number("/sys/fs/cgroup/memory.current", "", 0);
-  return std::min(available, limit > used ? limit - used : 0);
+  const size_t cache = read_number("/sys/fs/cgroup/memory.stat", "file ", 0);  // given up when memory is short
+  const size_t kept = used - std::min(used, cache);
+  return std::min(available, limit - std::min(limit, kept));
 }
 
 void* device_allocate(size_t bytes) {

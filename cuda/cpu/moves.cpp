@@ -86,9 +86,11 @@ void transpose(Tensor* y, const Tensor* x, int32_t batch, int32_t rows, int32_t 
   constexpr int32_t kTile = 16;
   const int64_t tiles_down = (int64_t{cols} + kTile - 1) / kTile;
   const int64_t tile_elements = int64_t{kTile} * rows * inner;
-  parallel_for(batch * tiles_down, std::max<int64_t>(1, kGrain / tile_elements), [=](int64_t begin, int64_t end, int32_t) {
+  const int64_t grain = std::max<int64_t>(1, kGrain / tile_elements);
+  parallel_for(batch * tiles_down, grain, [=](int64_t begin, int64_t end, int32_t) {
     for (int64_t tile = begin; tile < end; tile++) {
-      const int64_t b = tile / tiles_down, first = tile % tiles_down * kTile, last = std::min<int64_t>(cols, first + kTile);
+      const int64_t b = tile / tiles_down, first = tile % tiles_down * kTile;
+      const int64_t last = std::min<int64_t>(cols, first + kTile);
       const int32_t* source = x->i32() + b * rows * cols * inner;
       int32_t* target = y->i32() + b * rows * cols * inner;
       for (int64_t r0 = 0; r0 < rows; r0 += kTile) {

@@ -1,5 +1,5 @@
-// The ABI's ops on rows and elements, products, embeddings, norms and positions: arguments are checked here once for all
-// builds. Sizes of zero never reach an op; what it would have to write is written as zeros. kernels.h is the manual.
+// The ABI's products, embeddings, norms and positions; see api_elements.cpp for what these files have in common.
+#include <cinttypes>
 #include <cmath>
 
 #include "core.h"
@@ -8,183 +8,23 @@ using namespace rs;
 
 namespace {
 
-int64_t count_of(rs_tensor x, const char* name) { return find_tensor(x, name)->count; }
-
 void require_eps(double eps) {
   if (!(eps >= 0 && eps < INFINITY)) fail(RS_INVALID, "eps must be finite and at least 0, is %g", eps);
 }
 
-// Elements of the second operand of a binary op.
-int64_t binary_count(int32_t shape, int32_t n, int32_t c) {
-  switch (shape) {
-    case RS_ROW: return c;
-    case RS_COLUMN: return n;
-    case RS_SCALAR: return 1;
-    default: return product({n, c});
-  }
+void require_index(int32_t index, int64_t layers) {
+  if (index < 0 || index >= layers) fail(RS_INVALID, "index must be in 0…%" PRId64 ", is %d", layers - 1, index);
 }
 
-void require_binary(int32_t kind, int32_t shape, int32_t n, int32_t c) {
-  require_choice(kind, "kind", 4);
-  require_choice(shape, "shape", 4);
-  require_size(n, "n");
-  require_size(c, "c");
+void require_positions(int32_t b, int32_t t, int32_t h, int32_t d) {
+  require_size(b, "b");
+  require_size(t, "t");
+  require_size(h, "h");
+  require_size(d, "d", 2);
+  if (d % 2 != 0) fail(RS_INVALID, "d must be even, is %d", d);
 }
-
-void require_unary(int32_t kind, double parameter) {
-  require_choice(kind, "kind", 12);
-  if (kind == RS_SOFTCAP && !(parameter > 0 && parameter < INFINITY)) {
-    fail(RS_INVALID, "the cap must be above 0, is %g", parameter);
-  }
-}
-
-int64_t sum_count(int32_t axis, int32_t n, int32_t c) { return axis == 0 ? c : axis == 1 ? n : 1; }
 
 }  // namespace
-
-// ---- elements and rows ----
-
-RS_API rs_status rs_binary_forward(rs_tensor y, rs_tensor a, rs_tensor b, int32_t kind, int32_t shape, int32_t n, int32_t c) {
-  RS_RUN("binary_forward", [&] {
-    require_binary(kind, shape, n, c);
-    const int64_t count = product({n, c});
-    Arguments args;
-    Tensor* to = args.out(y, "y", count);
-    const Tensor* left = args.in(a, "a", count);
-    const Tensor* right = args.in(b, "b", binary_count(shape, n, c));
-    args.may_be("y", "a");
-    apply(args, count == 0, [&](const Ops& ops) { ops.binary_forward(to, left, right, kind, shape, n, c); });
-  });
-}
-
-RS_API rs_status rs_binary_backward(rs_tensor da, rs_tensor db, rs_tensor dy, rs_tensor a, rs_tensor b, int32_t kind,
-                                    int32_t shape, int32_t n, int32_t c) {
-  RS_RUN("binary_backward", [&] {
-    require_binary(kind, shape, n, c);
-    const int64_t count = product({n, c});
-    Arguments args;
-    Tensor* to_a = args.out_optional(da, "da", count);
-    Tensor* to_b = args.out_optional(db, "db", binary_count(shape, n, c));
-    const Tensor* from = args.in(dy, "dy", count);
-    const Tensor* left = args.in(a, "a", count);
-    const Tensor* right = args.in(b, "b", binary_count(shape, n, c));
-    apply(args, count == 0, [&](const Ops& ops) { ops.binary_backward(to_a, to_b, from, left, right, kind, shape, n, c); });
-  });
-}
-
-RS_API rs_status rs_unary_forward(rs_tensor y, rs_tensor x, int32_t kind, double parameter) {
-  RS_RUN("unary_forward", [&] {
-    require_unary(kind, parameter);
-    const int64_t count = count_of(x, "x");
-    Arguments args;
-    Tensor* to = args.out(y, "y", count);
-    const Tensor* from = args.in(x, "x", count);
-    args.may_be("y", "x");
-    apply(args, count == 0, [&](const Ops& ops) { ops.unary_forward(to, from, kind, parameter); });
-  });
-}
-
-RS_API rs_status rs_unary_backward(rs_tensor dx, rs_tensor dy, rs_tensor x, rs_tensor y, int32_t kind, double parameter) {
-  RS_RUN("unary_backward", [&] {
-    require_unary(kind, parameter);
-    const int64_t count = count_of(x, "x");
-    Arguments args;
-    Tensor* to = args.out(dx, "dx", count);
-    const Tensor* from = args.in(dy, "dy", count);
-    const Tensor* input = args.in(x, "x", count);
-    const Tensor* output = args.in(y, "y", count);
-    args.may_be("dx", "dy");
-    apply(args, count == 0, [&](const Ops& ops) { ops.unary_backward(to, from, input, output, kind, parameter); });
-  });
-}
-
-RS_API rs_status rs_swiglu_forward(rs_tensor y, rs_tensor x, int32_t n, int32_t c) {
-  RS_RUN("swiglu_forward", [&] {
-    require_size(n, "n");
-    require_size(c, "c");
-    const int64_t count = product({n, c});
-    Arguments args;
-    Tensor* to = args.out(y, "y", count);
-    const Tensor* from = args.in(x, "x", product({count, 2}));
-    apply(args, count == 0, [&](const Ops& ops) { ops.swiglu_forward(to, from, n, c); });
-  });
-}
-
-RS_API rs_status rs_swiglu_backward(rs_tensor dx, rs_tensor dy, rs_tensor x, int32_t n, int32_t c) {
-  RS_RUN("swiglu_backward", [&] {
-    require_size(n, "n");
-    require_size(c, "c");
-    const int64_t count = product({n, c});
-    Arguments args;
-    Tensor* to = args.out(dx, "dx", product({count, 2}));
-    const Tensor* from = args.in(dy, "dy", count);
-    const Tensor* input = args.in(x, "x", product({count, 2}));
-    apply(args, count == 0, [&](const Ops& ops) { ops.swiglu_backward(to, from, input, n, c); });
-  });
-}
-
-RS_API rs_status rs_sum_forward(rs_tensor y, rs_tensor x, int32_t n, int32_t c, int32_t axis, double scale) {
-  RS_RUN("sum_forward", [&] {
-    require_size(n, "n");
-    require_size(c, "c");
-    require_choice(axis, "axis", 3);
-    const int64_t count = product({n, c});
-    Arguments args;
-    Tensor* to = args.out(y, "y", sum_count(axis, n, c));
-    const Tensor* from = args.in(x, "x", count);
-    apply(args, count == 0, [&](const Ops& ops) { ops.sum_forward(to, from, n, c, axis, scale); });
-  });
-}
-
-RS_API rs_status rs_sum_backward(rs_tensor dx, rs_tensor dy, int32_t n, int32_t c, int32_t axis, double scale) {
-  RS_RUN("sum_backward", [&] {
-    require_size(n, "n");
-    require_size(c, "c");
-    require_choice(axis, "axis", 3);
-    const int64_t count = product({n, c});
-    Arguments args;
-    Tensor* to = args.out(dx, "dx", count);
-    const Tensor* from = args.in(dy, "dy", sum_count(axis, n, c));
-    apply(args, count == 0, [&](const Ops& ops) { ops.sum_backward(to, from, n, c, axis, scale); });
-  });
-}
-
-RS_API rs_status rs_softmax_forward(rs_tensor y, rs_tensor x, int32_t n, int32_t c) {
-  RS_RUN("softmax_forward", [&] {
-    require_size(n, "n");
-    require_size(c, "c");
-    const int64_t count = product({n, c});
-    Arguments args;
-    Tensor* to = args.out(y, "y", count);
-    const Tensor* from = args.in(x, "x", count);
-    apply(args, count == 0, [&](const Ops& ops) { ops.softmax_forward(to, from, n, c); });
-  });
-}
-
-RS_API rs_status rs_softmax_backward(rs_tensor dx, rs_tensor dy, rs_tensor y, int32_t n, int32_t c) {
-  RS_RUN("softmax_backward", [&] {
-    require_size(n, "n");
-    require_size(c, "c");
-    const int64_t count = product({n, c});
-    Arguments args;
-    Tensor* to = args.out(dx, "dx", count);
-    const Tensor* from = args.in(dy, "dy", count);
-    const Tensor* output = args.in(y, "y", count);
-    apply(args, count == 0, [&](const Ops& ops) { ops.softmax_backward(to, from, output, n, c); });
-  });
-}
-
-RS_API rs_status rs_dropout(rs_tensor y, rs_tensor x, double rate, uint32_t seed_low, uint32_t seed_high) {
-  RS_RUN("dropout", [&] {
-    if (!(rate >= 0 && rate < 1)) fail(RS_INVALID, "rate must be in [0, 1), is %g", rate);
-    const int64_t count = count_of(x, "x");
-    Arguments args;
-    Tensor* to = args.out(y, "y", count);
-    const Tensor* from = args.in(x, "x", count);
-    const uint64_t seed = uint64_t{seed_high} << 32 | seed_low;
-    apply(args, count == 0, [&](const Ops& ops) { ops.dropout(to, from, rate, seed); });
-  });
-}
 
 // ---- products ----
 
@@ -261,7 +101,8 @@ RS_API rs_status rs_gated_embedding_forward(rs_tensor y, rs_tensor x, rs_tensor 
 }
 
 RS_API rs_status rs_gated_embedding_backward(rs_tensor dgate, rs_tensor dtable, rs_tensor dy, rs_tensor table,
-                                             rs_tensor ids, rs_tensor gate, int32_t n, int32_t g, int32_t d, int32_t v) {
+                                             rs_tensor ids, rs_tensor gate, int32_t n, int32_t g, int32_t d,
+                                             int32_t v) {
   RS_RUN("gated_embedding_backward", [&] {
     require_size(n, "n");
     require_size(g, "g", 1);
@@ -333,7 +174,9 @@ RS_API rs_status rs_layer_norm_forward(rs_tensor y, rs_tensor mean, rs_tensor rs
     const Tensor* from = args.in(x, "x", product({n, c}));
     const Tensor* gain = args.in_optional(weight, "weight", c);
     const Tensor* shift = args.in_optional(bias, "bias", c);
-    apply(args, n == 0, [&](const Ops& ops) { ops.layer_norm_forward(to, center, scale, from, gain, shift, n, c, eps); });
+    apply(args, n == 0, [&](const Ops& ops) {
+      ops.layer_norm_forward(to, center, scale, from, gain, shift, n, c, eps);
+    });
   });
 }
 
@@ -366,8 +209,8 @@ RS_API rs_status rs_mix_rms_norm_forward(rs_tensor mixed, rs_tensor y, rs_tensor
     require_size(n, "n");
     require_size(c, "c", 1);
     require_eps(eps);
-    const int64_t layers = count_of(a, "a");
-    if (index < 0 || index >= layers) fail(RS_INVALID, "index must be in 0…%lld, is %d", static_cast<long long>(layers - 1), index);
+    const int64_t layers = find_tensor(a, "a")->count;
+    require_index(index, layers);
     Arguments args;
     Tensor* sum = args.out(mixed, "mixed", product({n, c}));
     Tensor* to = args.out(y, "y", product({n, c}));
@@ -388,8 +231,8 @@ RS_API rs_status rs_mix_rms_norm_backward(rs_tensor dx, rs_tensor dx0, rs_tensor
   RS_RUN("mix_rms_norm_backward", [&] {
     require_size(n, "n");
     require_size(c, "c", 1);
-    const int64_t layers = count_of(a, "a");
-    if (index < 0 || index >= layers) fail(RS_INVALID, "index must be in 0…%lld, is %d", static_cast<long long>(layers - 1), index);
+    const int64_t layers = find_tensor(a, "a")->count;
+    require_index(index, layers);
     Arguments args;
     Tensor* to = args.out(dx, "dx", product({n, c}));
     Tensor* to_origin = args.update(dx0, "dx0", product({n, c}));
@@ -413,11 +256,7 @@ RS_API rs_status rs_mix_rms_norm_backward(rs_tensor dx, rs_tensor dx0, rs_tensor
 RS_API rs_status rs_rope(rs_tensor y, rs_tensor x, rs_tensor cos, rs_tensor sin, int32_t b, int32_t t, int32_t h,
                          int32_t d, int32_t inverse) {
   RS_RUN("rope", [&] {
-    require_size(b, "b");
-    require_size(t, "t");
-    require_size(h, "h");
-    require_size(d, "d", 2);
-    if (d % 2 != 0) fail(RS_INVALID, "d must be even, is %d", d);
+    require_positions(b, t, h, d);
     require_flag(inverse, "inverse");
     const int64_t count = product({b, t, h, d});
     Arguments args;
@@ -432,11 +271,7 @@ RS_API rs_status rs_rope(rs_tensor y, rs_tensor x, rs_tensor cos, rs_tensor sin,
 RS_API rs_status rs_rope_rms_norm_forward(rs_tensor y, rs_tensor rstd, rs_tensor x, rs_tensor cos, rs_tensor sin,
                                           int32_t b, int32_t t, int32_t h, int32_t d, double eps) {
   RS_RUN("rope_rms_norm_forward", [&] {
-    require_size(b, "b");
-    require_size(t, "t");
-    require_size(h, "h");
-    require_size(d, "d", 2);
-    if (d % 2 != 0) fail(RS_INVALID, "d must be even, is %d", d);
+    require_positions(b, t, h, d);
     require_eps(eps);
     const int64_t count = product({b, t, h, d});
     Arguments args;
@@ -445,18 +280,16 @@ RS_API rs_status rs_rope_rms_norm_forward(rs_tensor y, rs_tensor rstd, rs_tensor
     const Tensor* from = args.in(x, "x", count);
     const Tensor* cosines = args.in(cos, "cos", product({t, d / 2}));
     const Tensor* sines = args.in(sin, "sin", product({t, d / 2}));
-    apply(args, count == 0, [&](const Ops& ops) { ops.rope_rms_norm_forward(to, scale, from, cosines, sines, b, t, h, d, eps); });
+    apply(args, count == 0, [&](const Ops& ops) {
+      ops.rope_rms_norm_forward(to, scale, from, cosines, sines, b, t, h, d, eps);
+    });
   });
 }
 
 RS_API rs_status rs_rope_rms_norm_backward(rs_tensor dx, rs_tensor dy, rs_tensor y, rs_tensor rstd, rs_tensor cos,
                                            rs_tensor sin, int32_t b, int32_t t, int32_t h, int32_t d) {
   RS_RUN("rope_rms_norm_backward", [&] {
-    require_size(b, "b");
-    require_size(t, "t");
-    require_size(h, "h");
-    require_size(d, "d", 2);
-    if (d % 2 != 0) fail(RS_INVALID, "d must be even, is %d", d);
+    require_positions(b, t, h, d);
     const int64_t count = product({b, t, h, d});
     Arguments args;
     Tensor* to = args.out(dx, "dx", count);
@@ -465,6 +298,8 @@ RS_API rs_status rs_rope_rms_norm_backward(rs_tensor dx, rs_tensor dy, rs_tensor
     const Tensor* scale = args.in(rstd, "rstd", product({b, t, h}));
     const Tensor* cosines = args.in(cos, "cos", product({t, d / 2}));
     const Tensor* sines = args.in(sin, "sin", product({t, d / 2}));
-    apply(args, count == 0, [&](const Ops& ops) { ops.rope_rms_norm_backward(to, from, output, scale, cosines, sines, b, t, h, d); });
+    apply(args, count == 0, [&](const Ops& ops) {
+      ops.rope_rms_norm_backward(to, from, output, scale, cosines, sines, b, t, h, d);
+    });
   });
 }
