@@ -80,19 +80,23 @@ static void multiply_partial(const float* a, const float* b, int64_t k, int rows
 }
 
 // c[rows, columns] = (add ? c : 0) + a·b over one block of k, from packed panels of both. `strip(column, columns)` is
-// called when all rows of a panel of columns are done.
+// called when all rows of a panel of columns are done. Tiles wholly above the line where the row is the column plus
+// `diagonal` are left out.
 template <bool by_row, class F>
 static void multiply_block(const float* a, const float* b, int64_t rows, int64_t columns, int64_t k, float* c,
-                           int64_t stride, bool add, const float* ahead, int64_t ahead_stride, F&& strip) {
+                           int64_t stride, bool add, const float* ahead, int64_t ahead_stride, int64_t diagonal,
+                           F&& strip) {
   const int64_t panel = panel_a_size(by_row, k);
   for (int64_t j = 0; j < columns; j += tile_cols) {
     const int width = int(std::min<int64_t>(tile_cols, columns - j));
-    for (int64_t i = 0; i < rows; i += tile_rows)
+    for (int64_t i = std::max<int64_t>(0, j + diagonal) / tile_rows * tile_rows; i < rows; i += tile_rows)
       multiply_partial<by_row>(a + i / tile_rows * panel, b + j * k, k, int(std::min<int64_t>(tile_rows, rows - i)), width,
                                c + i * stride + j, stride, add, ahead + i * ahead_stride + j, ahead_stride);
     strip(j, width);
   }
 }
+
+constexpr int64_t no_diagonal = INT64_MIN / 2;
 
 // Rows of a that are multiplied at a time: their panels lie in the second-level cache while b's pass by.
 constexpr int64_t rows_at_once = 56 / tile_rows * tile_rows;
@@ -159,7 +163,8 @@ static void run_task_of(const Product& product, const Task& task, float* workspa
       if (by_row) pack_a_by_row(packed_a, product.a, task.row + i, rows, first, terms);
       const float* a = packed_a + (by_row ? 0 : i / tile_rows * panel_a_size(false, terms));
       multiply_block<by_row>(a, b, rows, columns, terms, c, c_stride, in_group > 0,
-                             finishes ? final : c, finishes ? target.stride : c_stride, [&](int64_t j, int64_t width) {
+                             finishes ? final : c, finishes ? target.stride : c_stride,
+                             product.lower ? task.column - task.row - i : no_diagonal, [&](int64_t j, int64_t width) {
         const float* before = first - task.first >= group_k ? total + i * stride + j : nullptr;
         if (finishes) {
           finish(target, task.row + i, task.column + j, rows, width, c + j, before, stride);

@@ -23,17 +23,28 @@ constexpr float polar[5][3] = {
 // Rows of a matrix that one piece of element-wise work takes; sums go by the same pieces whatever the threads.
 constexpr int64_t piece_rows = 32;
 
-// Elements above the diagonal from those below it, for `batch` square matrices side by side.
+// Elements above the diagonal from those below it, for `batch` square matrices side by side. A piece is `lanes` rows.
 void mirror(float* matrices, int64_t batch, int64_t size) {
-  const int64_t blocks = divide_up(size, piece_rows);
-  parallel_for(batch * blocks, 1, [&](int64_t begin, int64_t end, int32_t) {
+  const int64_t strips = divide_up(size, lanes);
+  parallel_for(batch * strips, 4, [&](int64_t begin, int64_t end, int32_t) {
     for (int64_t i = begin; i < end; i++) {
-      float* matrix = matrices + i / blocks * size * size;
-      const int64_t first = i % blocks * piece_rows, last = std::min(size, first + piece_rows);
-      for (int64_t column = first; column < size; column += piece_rows)
-        for (int64_t row = first; row < last; row++)
-          for (int64_t j = std::max(column, row + 1); j < std::min(size, column + piece_rows); j++)
-            matrix[row * size + j] = matrix[j * size + row];
+      float* matrix = matrices + i / strips * size * size;
+      const int64_t first = i % strips * lanes, last = std::min<int64_t>(size, first + lanes);
+      for (int64_t row = first; row < last; row++)
+        for (int64_t j = row + 1; j < last; j++) matrix[row * size + j] = matrix[j * size + row];
+      for (int64_t column = last; column < size; column += lanes) {
+        if (column + lanes <= size) {
+          Vec square[lanes];
+#pragma GCC unroll 16
+          for (int r = 0; r < lanes; r++) square[r] = load(matrix + (column + r) * size + first);
+          transpose_square<lanes / 2>(square);
+#pragma GCC unroll 16
+          for (int r = 0; r < lanes; r++) store(matrix + (first + r) * size + column, square[r]);
+        } else {
+          for (int64_t row = first; row < last; row++)
+            for (int64_t j = column; j < size; j++) matrix[row * size + j] = matrix[j * size + row];
+        }
+      }
     }
   });
 }
@@ -44,7 +55,7 @@ struct Batch {
   int64_t size() const { return height * width; }
   int64_t pieces() const { return divide_up(height, piece_rows); }  // of one matrix
 
-  // Calls f(matrix, piece, first element, elements, thread-free) for every piece of every matrix.
+  // Calls f(matrix, piece, first row, rows) for every piece of every matrix.
   template <class F>
   void each_piece(F&& f) const {
     parallel_for(count * pieces(), 1, [&](int64_t begin, int64_t end, int32_t) {
