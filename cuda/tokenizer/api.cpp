@@ -155,7 +155,10 @@ RS_API rs_tokenizer rs_tokenizer_create(const void* bytes, double bytes_bytes, c
   return make(record, [&] {
     require_threads(threads);
     const Documents entries = documents_of(bytes, bytes_bytes, ends, ends_bytes);
-    if (entries.count < 256) fail(RS_INVALID, "a vocabulary has at least the 256 bytes, this one has %lld entries", static_cast<long long>(entries.count));
+    if (entries.count < 256) {
+      fail(RS_INVALID, "a vocabulary has at least the 256 bytes, this one has %lld entries",
+           static_cast<long long>(entries.count));
+    }
     tokenizer::Model model(entries.text, entries.ends, entries.count);
     return tokenizers().add(std::make_unique<tokenizer::Encoder>(std::move(model), threads));
   });

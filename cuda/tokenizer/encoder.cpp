@@ -20,7 +20,8 @@ uint64_t mix(uint64_t a, uint64_t b) {
 
 }  // namespace
 
-Encoder::Encoder(Model model, int32_t threads) : model_(std::move(model)), threads_(thread_count_for(threads)), team_(threads_) {}
+Encoder::Encoder(Model model, int32_t threads)
+    : model_(std::move(model)), threads_(thread_count_for(threads)), team_(threads_) {}
 
 template <class Id>
 size_t Encoder::encode_range(Id* ids, const uint8_t* begin, const uint8_t* end, const uint8_t* readable, Thread& thread) {

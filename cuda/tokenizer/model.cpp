@@ -35,7 +35,9 @@ Model::Model(const uint8_t* bytes, const double* ends, int64_t entries) : Model(
   for (int64_t i = 0; i < entries; i++) {
     const size_t end = static_cast<size_t>(ends[i]), n = end - begin;
     if (i < 256) {
-      if (n != 1 || bytes[begin] != i) throw Error{RS_INVALID, "entry " + std::to_string(i) + " must be the byte " + std::to_string(i)};
+      if (n != 1 || bytes[begin] != i) {
+        throw Error{RS_INVALID, "entry " + std::to_string(i) + " must be the byte " + std::to_string(i)};
+      }
     } else {
       if (n < 2) throw Error{RS_INVALID, "entry " + std::to_string(i) + " must have two bytes or more"};
       ids.resize(n);
