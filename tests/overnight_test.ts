@@ -425,6 +425,23 @@ Deno.test("an edit outside its range, one that valid() refuses and one that was 
     equal(runner.seen.length, 2);
   }));
 
+Deno.test("a change of many constants is told in full in results.tsv and the commit, in short in the table", () =>
+  withSession(async ({ parts, checkout }) => {
+    const values = { depth: 2, batchTokens: 2222, embeddingLearningRate: 0.77, warmDown: 0.66, activation: "swiglu" };
+    const agent: Agent = {
+      name: "fixed",
+      propose: () => Promise.resolve({ edit: { kind: "space", values }, origin: "test", hypothesis: "h" }),
+    };
+    const session = parts({ agent, limits: { experiments: 1, seconds: null } });
+    await runSession(session);
+    const full = "depth 3 → 2, batchTokens 4096 → 2222, embeddingLearningRate 0.6 → 0.77, warmDown 0.5 → 0.66, " +
+      "activation relu2 → swiglu";
+    equal(resultsText(session.store).trimEnd().split("\n")[2].split("\t")[4], full);
+    ok(tableText(session.store).includes("exp_001     depth 3 → 2, batchTokens 4096 → 2222 and 3 more  "));
+    const message = await git(checkout, "log", "-1", "--format=%B", "researchswarm/t");
+    ok(message.startsWith("exp_001: depth 3 → 2, batchTokens 4096 → 2222 and 3 more\n\nh\n\n" + full), message);
+  }));
+
 Deno.test("a memory that cannot be written is a warning, not an end", () =>
   withSession(async ({ parts, root }) => {
     await Deno.writeTextFile(join(root, "memory.db"), "this is no database, and it stays as it is".repeat(50));

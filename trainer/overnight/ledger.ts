@@ -22,6 +22,21 @@ export function describe(experiment: ExperimentRow): string {
   return cell(typeof change === "string" && change !== "" ? change : experiment.hypothesis);
 }
 
+/** Characters of a change in the table and in the title of a commit. */
+const SHORT = 60;
+
+/** `describe`, cut after whole changes: `depth 3 → 4, width 128 → 192 and 5 more`. */
+export function describeShortly(experiment: ExperimentRow): string {
+  const text = describe(experiment);
+  const parts = text.split(", ");
+  if (text.length <= SHORT) return text;
+  let shown = 1;
+  while (parts.slice(0, shown + 1).join(", ").length <= SHORT - 12) shown++;
+  return parts.length > 1
+    ? `${parts.slice(0, shown).join(", ")} and ${parts.length - shown} more`
+    : text.slice(0, SHORT - 1) + "…";
+}
+
 /** Text of `results.tsv`: one line a decision, in order. */
 export function resultsText(store: SessionStore): string {
   const runs = store.runs();
@@ -63,7 +78,7 @@ export function tableText(store: SessionStore): string {
     const delta = scored === null || best === null ? "" : (scored - best).toFixed(4).replace("-", "−");
     rows.push([
       parent === null ? "baseline" : `exp_${String(id).padStart(3, "0")}`,
-      describe(experiment),
+      describeShortly(experiment),
       scored?.toFixed(6) ?? "—",
       delta === "" || delta.startsWith("−") ? delta : `+${delta}`,
       state === "kept" ? "yes" : state === "discarded" ? "no" : state,

@@ -20,7 +20,7 @@ import {
 } from "./agents/agent.ts";
 import type { DecisionRule } from "./decide.ts";
 import { SessionError } from "./git.ts";
-import { decidingRun, describe, rememberDecision, writeResults } from "./ledger.ts";
+import { decidingRun, describe, describeShortly, rememberDecision, writeResults } from "./ledger.ts";
 import type { Runner } from "./runner.ts";
 import type { Workspace } from "./workspace.ts";
 
@@ -141,9 +141,9 @@ function headOf(store: SessionStore): string {
 
 function commitMessage(parts: SessionParts, experiment: ExperimentRow): string {
   const { id, parent, hypothesis, valBpb } = experiment;
-  const title = parent === null ? describe(experiment) : `${name(id)}: ${describe(experiment)}`;
+  const title = `${parent === null ? "" : `${name(id)}: `}${describeShortly(experiment)}`;
   const trailer = `ResearchSwarm-Session: ${parts.store.session().tag}\nResearchSwarm-Experiment: ${id}`;
-  return `${title}\n\n${hypothesis}\n\nval_bpb ${valBpb?.toFixed(6)}\n\n${trailer}\n`;
+  return `${title}\n\n${hypothesis}\n\n${describe(experiment)}\nval_bpb ${valBpb?.toFixed(6)}\n\n${trailer}\n`;
 }
 
 /** Commits a scored experiment; making the commit again gives the same hash. */

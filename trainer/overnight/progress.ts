@@ -3,7 +3,7 @@
  * @module
  */
 import type { ExperimentRow } from "../../memory/mod.ts";
-import { describe } from "./ledger.ts";
+import { describeShortly } from "./ledger.ts";
 import type { SessionEvents } from "./loop.ts";
 
 const encoder = new TextEncoder();
@@ -38,7 +38,7 @@ export class Progress implements SessionEvents {
   /** Follows one run. */
   started(experiment: ExperimentRow): ReturnType<NonNullable<SessionEvents["started"]>> {
     const name = experiment.parent === null ? "baseline" : `exp_${String(experiment.id).padStart(3, "0")}`;
-    const title = `${name}  ${describe(experiment)}`;
+    const title = `${name}  ${describeShortly(experiment)}`;
     this.#line(`${title} · starting`);
     return {
       phase: (phase) => this.#line(`${title} · ${phase}`),
@@ -60,7 +60,7 @@ export class Progress implements SessionEvents {
     if (!this.#terminal) return;
     const { state, valBpb, reason } = experiment;
     const score = state === "kept" || state === "discarded" ? `val_bpb ${valBpb?.toFixed(6)}` : reason;
-    console.error(`${state.padEnd(9)}  ${describe(experiment)}  ${score}`);
+    console.error(`${state.padEnd(9)}  ${describeShortly(experiment)}  ${score}`);
   }
 
   /** Prints a warning, on any stderr. */

@@ -2,9 +2,9 @@
  * A multivariate tree-structured Parzen estimator (Bergstra et al. 2011; Falkner et al. 2018) on a mixed space: one
  * kernel an observation, a density of the good ones and one of the others, and candidates ranked by their ratio.
  * Failures count as bad and, beside that, weigh a candidate by the share of failures around it, so that a region that
- * fails is left alone even if it lies next to the best (as in c-TPE, arXiv:2211.14411). Candidates are samples of the
- * good density, and good observations with few coordinates redrawn: with tens of constants and tens of experiments,
- * changing all of them at once loses more than it finds.
+ * fails is left alone even if it lies next to the best (as in c-TPE, arXiv:2211.14411). Candidates are good observations
+ * with one or two coordinates or about half of them redrawn: with tens of constants and tens of experiments, redrawing
+ * all of them at once loses more than it finds.
  * @module
  */
 import type { MixedSpace } from "./mixed.ts";
@@ -28,10 +28,18 @@ export interface ParzenOptions {
   readonly candidates: number;
   /** Share of candidates that redraw few coordinates. */
   readonly localShare: number;
+  /** Share of the coordinates that the other candidates redraw. */
+  readonly wideShare: number;
 }
 
-/** Chosen on synthetic mixed functions (`tests/search_test.ts` holds four of them) against random search. */
-export const parzenDefaults: ParzenOptions = { goodFactor: 0.5, bandwidth: 0.12, candidates: 32, localShare: 0.6 };
+/** Chosen on synthetic mixed functions, four of which are in `tests/search_test.ts`. */
+export const parzenDefaults: ParzenOptions = {
+  goodFactor: 0.5,
+  bandwidth: 0.12,
+  candidates: 32,
+  localShare: 0.3,
+  wideShare: 0.5,
+};
 
 /** Normal distribution function (Abramowitz & Stegun 7.1.26, absolute error below 1.5e-7). */
 function normalCdf(x: number): number {
@@ -125,7 +133,7 @@ export function rankedCandidates(
   taken: ReadonlySet<string>,
   options: Partial<ParzenOptions> = {},
 ): Float64Array[] {
-  const { goodFactor, bandwidth, candidates, localShare } = { ...parzenDefaults, ...options };
+  const { goodFactor, bandwidth, candidates, localShare, wideShare } = { ...parzenDefaults, ...options };
   const scored = observations.filter(({ loss }) => loss !== null).sort((a, b) => a.loss! - b.loss!);
   const failed = observations.filter(({ loss }) => loss === null).map(({ point }) => point);
   const goodCount = Math.min(scored.length, Math.max(1, Math.ceil(goodFactor * Math.sqrt(scored.length))));
@@ -143,9 +151,10 @@ export function rankedCandidates(
 
   const seen = new Set(taken);
   const ranked: { point: Float64Array; score: number }[] = [];
-  for (let c = 0; c < candidates; c++) {
+  // A second round, drawn evenly, where the first found nothing new: a small space is searched to its end.
+  for (let c = 0; c < 2 * candidates && (c < candidates || ranked.length === 0); c++) {
     let point: Float64Array;
-    if (good.length === 0) {
+    if (good.length === 0 || c >= candidates) {
       point = new Float64Array(space.axes.map((_, i) => density.anywhere(i, random)));
     } else {
       point = good[random.weighted(ranks)].slice();
@@ -158,7 +167,9 @@ export function rankedCandidates(
           point[i] = near ? density.draw(i, point[i], random) : density.anywhere(i, random);
         }
       } else {
-        for (let i = 0; i < point.length; i++) point[i] = density.draw(i, point[i], random);
+        for (let i = 0; i < point.length; i++) {
+          if (random.uniform() < wideShare) point[i] = density.draw(i, point[i], random);
+        }
       }
     }
     const config = space.decode(point);
