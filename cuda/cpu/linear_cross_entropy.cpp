@@ -97,8 +97,7 @@ void linear_cross_entropy(Tensor* mean, Tensor* losses, Tensor* dx, Tensor* dw, 
     if (!gradient) continue;
     parallel_for(v, rows_at_once, [&](int64_t begin, int64_t end, int32_t) {
       float* share = dw->f32() + begin * c;
-      multiply_block<false>(packed_d.f32() + begin * rows, packed_x.f32(), end - begin, c, rows, share, c, first > 0,
-                            share, c, no_diagonal, [](int64_t, int64_t) {});
+      multiply_panels(packed_d.f32() + begin * rows, packed_x.f32(), end - begin, c, rows, share, c, first > 0);
     });
   }
   mean_of_losses(mean->f32(), losses->f32(), target, n, count);
