@@ -126,10 +126,12 @@ export class Gpt implements Model {
   readonly tokenEmbedding: Tensor;
   /** [V, C]; the same tensor as `tokenEmbedding` where they are tied. */
   readonly head: Tensor;
-  /** [depth]: what a layer keeps of the residual stream, and what it takes of the first one. */
+  /** [depth]: what a layer keeps of the residual stream. */
   readonly residLambdas: Tensor;
+  /** [depth]: what a layer takes of the first residual stream. */
   readonly x0Lambdas: Tensor;
 
+  /** @throws Error for a combination that `valid` refuses */
   constructor(setup: Setup<GptConfig>) {
     const { config: c, vocabSize, sequenceLength } = setup;
     const complaint = valid(c);
