@@ -44,7 +44,7 @@ Deno.test("evaluateBpb() is Σ nats / (ln 2 · Σ bytes) without special tokens,
   assert.equal(result.bytes, bytes);
   // float32 cross entropies of about 4 nats: each is within a few units of 2⁻²².
   assert(Math.abs(result.nats / nats - 1) < 2e-6, `${result.nats} against ${nats}`);
-  assert.equal(result.bitsPerByte, result.nats / Math.LN2 / result.bytes);
+  assert.equal(result.bitsPerByte, result.nats / (Math.LN2 * result.bytes));
   assert.equal(result.rows.length, ROWS);
 });
 

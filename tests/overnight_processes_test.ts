@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url";
 import { DatabaseSync } from "node:sqlite";
 import { type RunRow, SessionStore } from "../memory/mod.ts";
 import { testLibraryPath } from "./_library.ts";
+import { processesWith } from "./_processes.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 
@@ -99,21 +100,6 @@ async function until<T>(what: string, look: () => T | null | undefined | false, 
   throw new Error(`waited ${limitSeconds} s in vain for ${what}`);
 }
 
-/** Processes whose command line names the folder. */
-function processesOf(folder: string): number[] {
-  const found: number[] = [];
-  for (const { name } of Deno.readDirSync("/proc")) {
-    if (!/^\d+$/.test(name) || Number(name) === Deno.pid) continue;
-    try {
-      const line = Deno.readTextFileSync(`/proc/${name}/cmdline`).replaceAll("\0", " ");
-      if (line.includes(folder)) found.push(Number(name));
-    } catch {
-      // It ended meanwhile.
-    }
-  }
-  return found;
-}
-
 Deno.test("a session survives Ctrl-C and kill -9 in mid-run, two drivers, traps and damage; the checkout stays as it was", async (t) => {
   /** What comes after a step that failed would fail for that reason, slowly. */
   const step = async (name: string, work: () => Promise<void>): Promise<void> => {
@@ -143,8 +129,8 @@ Deno.test("a session survives Ctrl-C and kill -9 in mid-run, two drivers, traps 
         end.then(({ stderr }) => Promise.reject(new Error(`it ended early: ${stderr}`))),
       ]);
       // A terminal sends the signal to all of its processes: here, to the children first.
-      await until("the worker", () => processesOf(folder).length > 1);
-      for (const pid of processesOf(folder)) if (pid !== child.pid) Deno.kill(pid, "SIGINT");
+      await until("the worker", () => processesWith(folder).length > 1);
+      for (const pid of processesWith(folder)) if (pid !== child.pid) Deno.kill(pid, "SIGINT");
       child.kill("SIGINT");
       const { code, stderr } = await end;
       equal([code, /interrupted.*deno task overnight --resume night/.test(stderr)], [130, true], stderr);
@@ -178,7 +164,7 @@ Deno.test("a session survives Ctrl-C and kill -9 in mid-run, two drivers, traps 
       await new Promise((resolve) => setTimeout(resolve, 700));
       child.kill("SIGKILL");
       await end;
-      await until("the worker to be gone", () => processesOf(folder).length === 0, 20);
+      await until("the worker to be gone", () => processesWith(folder).length === 0, 20);
     });
 
     await step("--resume goes on: no experiment lost, none counted twice", async () => {

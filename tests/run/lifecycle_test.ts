@@ -9,6 +9,7 @@ import { runTraining } from "../../trainer/run/supervisor.ts";
 import type { RunOptions, RunResult, RunStatus } from "../../trainer/run/types.ts";
 import { openDataset } from "../../trainer/data/dataset.ts";
 import { Bench, sequenceLength, tinyTrain, vocabSize } from "./_fixture.ts";
+import { processesWith } from "../_processes.ts";
 import { testLibraryPath } from "../_library.ts";
 
 const bench = await Bench.create();
@@ -305,20 +306,6 @@ Deno.test({
     expect(await run, "aborted", /stopped/);
   },
 });
-
-/** Processes whose command line holds `text`. */
-function processesWith(text: string): number[] {
-  const found: number[] = [];
-  for (const { name } of Deno.readDirSync("/proc")) {
-    if (!/^\d+$/.test(name)) continue;
-    try {
-      if (Deno.readTextFileSync(`/proc/${name}/cmdline`).includes(text)) found.push(Number(name));
-    } catch {
-      // It has ended meanwhile.
-    }
-  }
-  return found;
-}
 
 async function until(what: string, seconds: number, condition: () => boolean): Promise<void> {
   for (const end = performance.now() + 1000 * seconds; !condition();) {

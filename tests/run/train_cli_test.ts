@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Bench } from "./_fixture.ts";
+import { processesWith } from "../_processes.ts";
 import "../_library.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
@@ -103,14 +104,7 @@ Deno.test("train.ts is trained and scored, and the summary has the lines of the 
 Deno.test("Ctrl-C ends a run and its processes with exit code 130", async () => {
   const child = command(["--preset", "cpu-tiny", "--data", "data", "--out", "stopped", "--seconds", "60"]).spawn();
   const folder = join(bench.folder, "stopped");
-  const isWorker = (pid: string) => {
-    try {
-      return Deno.readTextFileSync(`/proc/${pid}/cmdline`).includes(`--allow-write=${folder}`);
-    } catch {
-      return false;
-    }
-  };
-  const workers = () => [...Deno.readDirSync("/proc")].filter(({ name }) => /^\d+$/.test(name) && isWorker(name));
+  const workers = () => processesWith(`--allow-write=${folder}`);
   const end = performance.now() + 20_000;
   while (workers().length === 0) {
     if (performance.now() > end) throw new Error("there was no worker within 20 s");
