@@ -5,7 +5,8 @@
 // a block of queries, and thrown away after the five products. Tiles of keys that a group of queries can't see
 // (causality, window) are not computed. Memory grows with T, never with T×T.
 // Order of sums: over d, and over keys in order for a query; over queries in order, then heads, for a key. Heads and
-// batch rows share no sum, so bits depend neither on threads nor on the place in the batch.
+// batch rows share no sum, so bits depend neither on threads nor on the place in the batch. What a query does not see is
+// multiplied by 0 within a group's last tiles, so NaN in a value can reach the up to query_rows − 1 queries before it.
 #include "../impl.h"
 #include "attention_tiles.h"
 #include "parallel.h"
@@ -70,7 +71,7 @@ RS_INLINE void each_tile(const Shape& s, const Group& group, int64_t i, F&& part
 // Scores to exp(scale·score − largest) in place, 0 where not seen; gives 1/sum and lse of each row.
 static void softmax_strip(const Shape& s, const Group& group, float* strip, float* inverse, float* lse) {
   const float scale = s.scale * log2_e;  // in powers of two from here on
-  float sums[lanes], tops[lanes];
+  float sums[lanes], tops[lanes] = {};
   for (int r = 0; r < lanes; r++) sums[r] = 1;
   for (int64_t r = 0; r < group.rows; r++) {
     float* row = strip + r * lanes;

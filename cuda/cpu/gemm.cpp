@@ -76,7 +76,7 @@ void finish(const Target& target, int64_t row, int64_t column, int64_t rows, int
       Vec x = load(sum + j, count);
       if (other) x = load(other + j, count) + x;
       if (target.epilogue == RS_EPILOGUE_RELU2) {
-        x = max(x, Vec{});
+        x = max(Vec{}, x);  // in this order NaN stays
         x = x * x;
       } else if (target.epilogue == RS_EPILOGUE_RELU2_BACKWARD) {
         x = x * (2.0f * sqrt(load(aux + j, count)));

@@ -45,6 +45,22 @@ function product(p: reference.Product, seed: number, inPlace = false): Case {
   };
 }
 
+/** NaN and infinity come through every epilogue: a run that diverges must not look healthy. */
+function notFinite(epilogue: number): Case {
+  const a = new Random(840).normal(20 * 9), [nan, infinite] = [3, 11];
+  a[nan * 9] = NaN;
+  a[infinite * 9 + 4] = Infinity;
+  const b = new Random(841).uniform(9 * 18, 0.5, 1), aux = new Random(842).uniform(20 * 18, 1, 2);
+  const p = { batch: 1, m: 20, n: 18, k: 9, epilogue };
+  const needsAux = epilogue === enums.RS_EPILOGUE_RELU2_BACKWARD || epilogue === enums.RS_EPILOGUE_ADD_AUX;
+  return {
+    name: `NaN and infinity, epilogue ${epilogue}`,
+    args: [{ out: 20 * 18 }, { in: a }, { in: b }, needsAux ? { in: aux } : null, 1, 20, 18, 9, 0, 0, 0, epilogue],
+    expected: () => [reference.matmul(a, b, aux, p)],
+    tolerance: 2 * summed(9),
+  };
+}
+
 const flags = [false, true];
 const productShapes = [[1, 1, 1], [1, 17, 5], [5, 1, 33], [7, 16, 64], [15, 31, 1], [33, 65, 129], [100, 70, 37]];
 const products: Case[] = [
@@ -67,6 +83,7 @@ const products: Case[] = [
   ),
   product({ batch: 1, m: 45, n: 50, k: 31, epilogue: enums.RS_EPILOGUE_ADD_AUX }, 830, true),
   product({ batch: 2, m: 9, n: 70, k: 600, transB: true, epilogue: enums.RS_EPILOGUE_ADD_AUX }, 831, true),
+  ...epilogues.map(notFinite),
   product({ batch: 1, m: 0, n: 5, k: 3 }, 832),
   product({ batch: 1, m: 3, n: 5, k: 0 }, 833),
   product({ batch: 1, m: 3, n: 5, k: 0, epilogue: enums.RS_EPILOGUE_ADD_AUX }, 834),
