@@ -1,6 +1,7 @@
 /**
  * What the ops on elements, rows and products must compute, in float64 and in the plainest way. Shapes and formulas are
- * those of cuda/kernels.h; attention, losses and optimizers are in reference_training.ts.
+ * those of cuda/kernels.h; attention, losses and optimizers are in reference_training.ts. Long, since it holds one short
+ * function after another for every op of that header section, with nothing between them to split at.
  * @module
  */
 import { enums } from "../../cuda/symbols.gen.ts";
