@@ -19,7 +19,7 @@ import { Git, SessionError, TagTakenError } from "./git.ts";
 import { lockSession } from "./lock.ts";
 import type { SessionEvents, SessionParts } from "./loop.ts";
 import { LocalRunner, type Runner } from "./runner.ts";
-import { type Checkout, inspectCheckout, TRAIN_FILE, Workspace } from "./workspace.ts";
+import { type Checkout, inspectCheckout, Workspace } from "./workspace.ts";
 
 /** What a session is asked for; kept in its database. */
 export interface SessionSettings {
@@ -204,7 +204,7 @@ function assemble(
     memoryPath: join(place.checkout, "AI-Memory", "memory.db"),
     async valid(source: string, configs: readonly Config[]) {
       await workspace.write(source);
-      return await askValid(join(workspace.folder, TRAIN_FILE), configs, folder);
+      return await askValid(workspace.folder, configs, folder);
     },
     signal: options.signal,
     events: options.events,
