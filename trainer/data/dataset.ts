@@ -150,9 +150,8 @@ export class Dataset implements Disposable {
   #train: RowFile;
   #val: RowFile;
 
-  /** @param folder use `openDataset` */
   /**
-   * Creates one.
+   * Creates one; use `openDataset`.
    * @param folder a folder that `prepare` wrote
    */
   constructor(readonly folder: string) {

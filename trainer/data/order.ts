@@ -46,10 +46,9 @@ export class RowOrder {
   #epoch = -1;
   #order = new Uint32Array(0);
 
-  /** @param rows number of rows, at least 1 @param seed unsigned 32-bit number */
   /**
    * Creates one.
-   * @param rows rows of the split
+   * @param rows number of rows, at least 1
    * @param seed unsigned 32-bit number
    */
   constructor(readonly rows: number, readonly seed: number) {
