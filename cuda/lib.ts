@@ -10,6 +10,7 @@
  */
 import { createHash } from "node:crypto";
 import { join, relative } from "node:path";
+import { guardBuffers } from "./buffers.ts";
 import { abiHash, symbols } from "./symbols.gen.ts";
 
 /** A call of the library failed: which op, the status (`RS_INVALID` … of kernels.h) and the library's own words. */
@@ -33,7 +34,7 @@ export class KernelError extends Error {
   }
 }
 
-/** The functions of kernels.h as `Deno.dlopen` gives them. */
+/** The functions of kernels.h; those that take buffers refuse a length that the buffer does not have. */
 export type LibrarySymbols = Deno.StaticForeignLibraryInterface<typeof symbols>;
 
 /** The devices a library is built for. */
@@ -89,7 +90,7 @@ export function openLibrary(path: string, options: OpenOptions = {}): Library {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new KernelError(`${path} can't be opened (${reason}): run \`deno task build\``, 0, "open", { cause });
   }
-  const library = opened.symbols;
+  const library = guardBuffers(opened.symbols, symbols);
   const hash = library.rs_abi_hash();
   if (hash !== abiHash) {
     const [has, wants] = [hash, abiHash].map((value) => value.toString(16).padStart(8, "0"));

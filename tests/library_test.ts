@@ -441,3 +441,26 @@ Deno.test("random numbers are Philox4x32-10 as published, the same for any count
   assert(Math.abs(moment(4) - 3) < 5 * Math.sqrt(96 / n), "fourth moment");
   destroy(x, long);
 });
+
+Deno.test("a length that a buffer does not have never reaches the library", () => {
+  const x = create(64);
+  const few = new Uint8Array(16);
+  const pretender = Object.defineProperty(new Uint8Array(16), "byteLength", { value: 256 });
+  const view = new Uint8Array(new ArrayBuffer(256), 240);
+  const shared = new Uint8Array(new SharedArrayBuffer(256));
+  for (const buffer of [few, pretender, view]) {
+    assert.throws(
+      () => rs.rs_tensor_upload(x, 0, buffer, 256),
+      /tensor_upload: a buffer of 16 bytes was passed as one of 256/,
+    );
+    assert.throws(() => rs.rs_tensor_download(buffer, 256, x, 0), RangeError);
+  }
+  assert.throws(() => rs.rs_tensor_download(few, NaN, x, 0), RangeError);
+  assert.throws(() => rs.rs_tensor_download(few, { valueOf: () => 256 } as never, x, 0), RangeError);
+  for (const buffer of [null, new ArrayBuffer(256), shared, { byteLength: 256 }]) {
+    assert.throws(() => rs.rs_tensor_upload(x, 0, buffer as never, 256), /must be a typed array/);
+  }
+  assert.throws(() => Object.assign(rs, { rs_tensor_upload: 0 }), TypeError);
+  assert.equal(rs.rs_tensor_download(few, 16, x, 0), 0);
+  destroy(x);
+});
