@@ -25,12 +25,16 @@ std::vector<int32_t> read_targets(const void* targets, double targets_bytes, int
 }  // namespace
 
 RS_API rs_status rs_score_logits(void* nats, double nats_bytes, void* hashes, double hashes_bytes, const void* targets,
-                                 double targets_bytes, rs_tensor logits, int32_t n, int32_t v) {
+                                 double targets_bytes, const void* key, double key_bytes, rs_tensor logits, int32_t n,
+                                 int32_t v) {
   RS_RUN("score_logits", [&] {
     require_size(n, "n");
     require_size(v, "v", 1);
     require_buffer(nats, nats_bytes, int64_t{n} * 4, "nats");
     require_buffer(hashes, hashes_bytes, int64_t{n} * 8, "hashes");
+    uint64_t words[2];
+    require_buffer(key, key_bytes, sizeof words, "key");
+    std::memcpy(words, key, sizeof words);
     const std::vector<int32_t> wanted = read_targets(targets, targets_bytes, n, v);
     Arguments args;
     const Tensor* input = args.in(logits, "logits", product({n, v}));
@@ -39,7 +43,7 @@ RS_API rs_status rs_score_logits(void* nats, double nats_bytes, void* hashes, do
     std::vector<float> losses(size_t(n), 0.0f);
     std::vector<uint64_t> marks(size_t(n), 0);
     if (n > 0) {
-      device_ops().score_logits(losses.data(), marks.data(), wanted.data(), input, n, v);
+      device_ops().score_logits(losses.data(), marks.data(), wanted.data(), words, input, n, v);
       std::memcpy(nats, losses.data(), losses.size() * sizeof(float));
       std::memcpy(hashes, marks.data(), marks.size() * sizeof(uint64_t));
     }

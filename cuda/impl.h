@@ -145,8 +145,9 @@ void linear_cross_entropy(Tensor* mean, Tensor* losses, Tensor* dx, Tensor* dw, 
 void adamw_step(const AdamWRow* rows, int32_t tensors, const Tensor* scalars);
 void muon_step(const MuonRow* rows, int32_t tensors, int32_t height, int32_t width, int32_t iterations,
                const Tensor* scalars, int32_t offset);
-// nats and hashes are host memory; see rs_score_logits.
-void score_logits(float* nats, uint64_t* hashes, const int32_t* targets, const Tensor* logits, int32_t n, int32_t v);
+// nats, hashes, targets and the key's two words are host memory; see rs_score_logits.
+void score_logits(float* nats, uint64_t* hashes, const int32_t* targets, const uint64_t* key, const Tensor* logits,
+                  int32_t n, int32_t v);
 }  // namespace RS_BACKEND
 
 #define RS_OPS(X) \

@@ -231,9 +231,13 @@ RS_API rs_status rs_muon_step(const void* table, double table_bytes, int32_t ten
 // ---- scoring: targets and results are buffers of the caller, never tensors ----
 
 // For N positions of logits[N,V]: nats[N] float32 = cross entropy of targets i32[N] (0 where −1), and hashes uint64[N]
-// of the bits of each row, so that two passes can be compared position by position. Reads one snapshot of the logits.
+// of each row, so that two passes can be compared position by position: SipHash-2-4 (Aumasson & Bernstein 2012) of the
+// row's 4·V bytes under key[16]. Who holds the key must not show it to the code that makes the logits, or that code can
+// compute rows with equal hashes; the library reads it during the call and does not keep it. key_bytes must be 16.
+// Reads one snapshot of the logits.
 RS_API rs_status rs_score_logits(void* nats, double nats_bytes, void* hashes, double hashes_bytes, const void* targets,
-                                 double targets_bytes, rs_tensor logits, int32_t n, int32_t v);
+                                 double targets_bytes, const void* key, double key_bytes, rs_tensor logits, int32_t n,
+                                 int32_t v);
 // float64[2]: Σ nats and Σ bytes over the targets with token_bytes (uint16[V]) > 0; bits per byte is the quotient over
 // ln 2. Special tokens have 0 bytes and count in neither sum.
 RS_API rs_status rs_bits_per_byte_sums(void* out, double out_bytes, const void* nats, double nats_bytes,

@@ -62,7 +62,7 @@ export const symbols = {
   rs_linear_cross_entropy: { parameters: ["u32", "u32", "u32", "u32", "u32", "u32", "u32", "i32", "i32", "i32", "f64"], result: "i32" },
   rs_adamw_step: { parameters: ["buffer", "f64", "i32", "u32"], result: "i32" },
   rs_muon_step: { parameters: ["buffer", "f64", "i32", "i32", "i32", "i32", "u32", "i32"], result: "i32" },
-  rs_score_logits: { parameters: ["buffer", "f64", "buffer", "f64", "buffer", "f64", "u32", "i32", "i32"], result: "i32" },
+  rs_score_logits: { parameters: ["buffer", "f64", "buffer", "f64", "buffer", "f64", "buffer", "f64", "u32", "i32", "i32"], result: "i32" },
   rs_bits_per_byte_sums: { parameters: ["buffer", "f64", "buffer", "f64", "buffer", "f64", "buffer", "f64", "i32", "i32"], result: "i32" },
   rs_bpe_trainer_create: { parameters: ["i32"], result: "u32" },
   rs_bpe_trainer_destroy: { parameters: ["u32"], result: "i32" },
@@ -119,4 +119,4 @@ export const enums = {
 } as const;
 
 /** What `rs_abi_hash` of a library built from the same header returns. */
-export const abiHash = 0x8bf08a93;
+export const abiHash = 0x0b292953;

@@ -158,6 +158,7 @@ export const benchCases: { readonly [K in OpName]: readonly BenchCase[] } = {
       { buffer: new Float32Array(N) },
       { buffer: new BigUint64Array(N) },
       { buffer: targets(N, V) },
+      { buffer: new Uint8Array(16) },
       read(N * V),
       N,
       V,

@@ -218,6 +218,7 @@ export const batches: Record<string, (rows: readonly number[]) => Batch> = {
       { buffer: new Float32Array(rows.length), written: true },
       { buffer: new BigUint64Array(rows.length), written: true },
       { buffer: ids(rows, v) },
+      { buffer: new Uint8Array(16) },
       { in: data(rows, v, 1) },
       rows.length,
       v,

@@ -38,7 +38,10 @@ export type Argument =
   /** The tensor of another argument, by its index: an alias the header allows. */
   | { same: number }
   /** Memory of the caller. */
-  | { buffer: Data | Float64Array<ArrayBuffer> | BigUint64Array<ArrayBuffer>; written?: boolean }
+  | {
+    buffer: Data | Uint8Array<ArrayBuffer> | Float64Array<ArrayBuffer> | BigUint64Array<ArrayBuffer>;
+    written?: boolean;
+  }
   /** An optimizer's table: rows of handles and offsets. */
   | { rows: Argument[][] };
 

@@ -217,6 +217,7 @@ export const trainingCases = {
       { buffer: new Float32Array(n), written: true },
       { buffer: new BigUint64Array(n), written: true },
       { buffer: targets },
+      { buffer: new Uint8Array(16).fill(7) },
       { in: logits },
       n,
       v,

@@ -16,15 +16,25 @@ export type LogitsOf = (tokens: Int32Array, rows: number) => number | Promise<nu
 export interface PositionScores {
   /** Cross entropy in nats, `[rows · T]`; 0 where the target is −1. */
   readonly nats: Float32Array;
-  /** Hash of the bits of each position's logits, `[rows · T]`. */
+  /** Keyed hash of the bits of each position's logits, `[rows · T]`. */
   readonly hashes: BigUint64Array;
 }
+
+/** Bytes of the key of `scoreLogits`. */
+export const HASH_KEY_BYTES = 16;
 
 /**
  * Scores logits that are on the device.
  * @param logits handle of f32 `[n, V]` @param targets i32 `[n]`, −1 is ignored @param vocabSize V
+ * @param key 16 bytes; hashes under one key can be compared. Where the model's code is not trusted it must not learn the
+ * key, or it can make different logits with equal hashes
  */
-export function scoreLogits(logits: number, targets: Int32Array, vocabSize: number): PositionScores {
+export function scoreLogits(
+  logits: number,
+  targets: Int32Array,
+  vocabSize: number,
+  key: Uint8Array<ArrayBuffer>,
+): PositionScores {
   const n = targets.length;
   const nats = new Float32Array(n);
   const hashes = new BigUint64Array(n);
@@ -36,6 +46,8 @@ export function scoreLogits(logits: number, targets: Int32Array, vocabSize: numb
       hashes.byteLength,
       targets,
       targets.byteLength,
+      key,
+      key.byteLength,
       logits,
       n,
       vocabSize,
@@ -115,7 +127,7 @@ export interface BpbResult extends BitSums {
   readonly bitsPerByte: number;
   /** Sums of each row. */
   readonly rows: readonly BitSums[];
-  /** Hash of each position's logits, `[rows · T]`. */
+  /** Hash of each position's logits under a key of zeros, `[rows · T]`. */
   readonly hashes: BigUint64Array;
 }
 
@@ -131,10 +143,11 @@ export async function evaluateBpb(logitsOf: LogitsOf, rows: Uint16Array, options
   const count = inputs.length / t;
   const perRow: BitSums[] = [];
   const hashes = new BigUint64Array(inputs.length);
+  const key = new Uint8Array(HASH_KEY_BYTES);
   for (let row = 0; row < count; row += batchRows) {
     const end = Math.min(count, row + batchRows);
     const logits = await logitsOf(inputs.slice(row * t, end * t), end - row);
-    const scores = scoreLogits(logits, targets.slice(row * t, end * t), tokenBytes.length);
+    const scores = scoreLogits(logits, targets.slice(row * t, end * t), tokenBytes.length, key);
     hashes.set(scores.hashes, row * t);
     for (let r = row; r < end; r++) {
       const nats = scores.nats.slice((r - row) * t, (r - row + 1) * t);

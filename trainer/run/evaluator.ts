@@ -1,5 +1,5 @@
 /**
- * The process that scores: this realm opens the library, holds targets, results and the secret that its answers carry,
+ * The process that scores: this realm opens the library, holds targets, results, the key of the hashes and the secret that its answers carry,
  * and speaks with the supervisor; the code under test runs in a Web Worker (`model_realm.ts`) that has the library and
  * nothing else, gets inputs, and answers with handles of logits. The cross entropy is computed here, by the library.
  *
@@ -36,6 +36,7 @@ const first = await receiveFirst();
 const { setup } = first;
 const secret = Uint8Array.from(first.secret);
 const mark = Uint8Array.from(first.mark);
+const hashKey = Uint8Array.from(first.hashKey);
 
 const STOLEN = "stdin does not hold what was sent: the code read from it";
 
@@ -126,7 +127,7 @@ async function serve(realm: ModelRealm, upcoming: Promise<ReceivedFrame>): Promi
     const answer = new Uint8Array(4 + 12 * targets.length);
     new DataView(answer.buffer).setUint32(0, number, true);
     try {
-      const { nats, hashes } = scoreLogits(reply.handle, targets, setup.vocabSize);
+      const { nats, hashes } = scoreLogits(reply.handle, targets, setup.vocabSize, hashKey);
       answer.set(new Uint8Array(nats.buffer), 4);
       answer.set(new Uint8Array(hashes.buffer), 4 + nats.byteLength);
     } catch (error) {

@@ -44,7 +44,11 @@ export class Evaluator {
   readonly #mark = crypto.getRandomValues(new Uint8Array(SECRET_BYTES));
   #sequence = 0;
 
-  constructor(readonly options: ScoringOptions, readonly deadline: number) {
+  /**
+   * @param hashKey of the hashes of logits; drawn for each scoring and unknown to the code under test, which could make
+   * different logits with equal hashes if it knew
+   */
+  constructor(readonly options: ScoringOptions, readonly deadline: number, readonly hashKey: Uint8Array) {
     const { setup } = options;
     const positions = BATCH_ROWS * setup.sequenceLength;
     this.child = new Child(options.script, {
@@ -61,6 +65,7 @@ export class Evaluator {
       setup: this.options.setup,
       secret: Array.from(this.#secret),
       mark: Array.from(this.#mark),
+      hashKey: Array.from(this.hashKey),
     };
     await this.child.send(Frame.setup, encodeJson(setup));
     await this.#receive(Frame.ready, LOAD_SECONDS, "did not rebuild the model");

@@ -1,14 +1,15 @@
 /**
  * The supervisor's half of the score. Two evaluator processes, so that none ever sees both forms of a row:
  *
- * 1. each row as it is, to one of the two at random: cross entropies, and a hash of the logits of each position;
+ * 1. each row as it is, to one of the two at random: cross entropies, and a hash of the logits of each position, under a
+ *    key that is drawn for this scoring and that the model's realm never sees;
  * 2. each row with all tokens after a random cut replaced, to the other one, in a new random order and among other
  *    rows: up to the cut the hashes must be the same, or the model looks ahead, keeps state or mixes rows.
  *
  * Half of the cuts are uniform, half are drawn by exp(−nats): where a loss is low, looking ahead would have paid.
  * @module
  */
-import { bitsPerByte } from "../data/evaluate.ts";
+import { bitsPerByte, HASH_KEY_BYTES } from "../data/evaluate.ts";
 import { describeExit, Ending, GONE, interrupted, seconds } from "./ending.ts";
 import { BATCH_ROWS, Evaluator, type ScoringOptions } from "./evaluator_client.ts";
 import { ProtocolError } from "./protocol.ts";
@@ -201,7 +202,8 @@ class Scoring {
 export async function superviseScoring(options: ScoringOptions): Promise<ScoringOutcome> {
   const outcome: ScoringOutcome = { status: "ok", reason: "", valBpb: null, forwardSeconds: 0, stderr: "" };
   const deadline = seconds() + options.limitSeconds;
-  const evaluators = [new Evaluator(options, deadline), new Evaluator(options, deadline)];
+  const hashKey = crypto.getRandomValues(new Uint8Array(HASH_KEY_BYTES));
+  const evaluators = [0, 1].map(() => new Evaluator(options, deadline, hashKey));
   let unexpected: unknown = null;
   try {
     await Promise.all(evaluators.map((evaluator) => evaluator.load()));

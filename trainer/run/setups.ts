@@ -42,4 +42,6 @@ export interface EvaluatorFirstFrame {
   secret: number[];
   /** What questions begin with. */
   mark: number[];
+  /** Key of the hashes of logits, the same for both evaluators of a scoring. */
+  hashKey: number[];
 }
