@@ -28,3 +28,6 @@ export function resolveHome(): string {
   if (user) return join(resolve(user), Deno.build.os === "darwin" ? "Library/Caches" : ".cache", "researchswarm");
   throw new Error("there is no home folder: set RESEARCHSWARM_HOME to a folder for data, libraries and sessions");
 }
+
+// The tasks of deno.json ask for it, to scope their permissions.
+if (import.meta.main) console.log(resolveHome());
