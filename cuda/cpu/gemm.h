@@ -7,10 +7,6 @@
 
 namespace rs::RS_BACKEND {
 
-// c = alpha·(ab + beta·aux), for ops with products inside; not in the ABI. (A sum of two products would leave it to the
-// compiler which of them is fused, here and there another one.)
-constexpr int32_t epilogue_combine = 100;
-
 // Where results go: c[rows of `stride`], with aux beside it.
 struct Target {
   float* c;
@@ -18,6 +14,11 @@ struct Target {
   const float* aux = nullptr;
   int32_t epilogue = RS_EPILOGUE_NONE;
   float alpha = 1, beta = 0;
+
+  // Its part from (row, column) on.
+  TileOutput at(int64_t row, int64_t column) const {
+    return TileOutput{c, stride, aux, epilogue, alpha, beta, nullptr, nullptr, 0}.at(row, column);
+  }
 };
 
 // Rows of a that are multiplied at a time: their panels lie in the second-level cache while b's pass by.
@@ -43,10 +44,6 @@ struct Task {
 // Floats of workspace for tasks of at most rows × columns of the product.
 int64_t workspace_size(const Product& product, int64_t rows, int64_t columns);
 void run_task(const Product& product, const Task& task, float* workspace);
-
-// Writes sums[rows][sums_stride] (plus more[rows][sums_stride] where given) through the epilogue to c at (row, column).
-void finish(const Target& target, int64_t row, int64_t column, int64_t rows, int64_t columns, const float* sums,
-            const float* more, int64_t sums_stride);
 
 // c[rows, columns] = (add ? c : 0) + a·b, one chain over all k, from panels of a packed by term and panels of b.
 void multiply_panels(const float* a, const float* b, int64_t rows, int64_t columns, int64_t k, float* c, int64_t stride,

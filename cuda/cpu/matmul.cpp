@@ -115,7 +115,9 @@ void multiply_batch(const Product& first, int64_t batch, int64_t a_size, int64_t
             store(sum + j, load(sum + j, count) + load(sum + group * step + j, count), count);
           });
         }
-        finish(product_of(i / blocks).target, task.row + r, task.column, 1, needed, last + r * task.columns, sum, 0);
+        TileOutput out = product_of(i / blocks).target.at(task.row + r, task.column);
+        out.total = sum;
+        finish(out, last + r * task.columns, 0, 1, needed);
       }
     }
   });
@@ -135,7 +137,7 @@ void matmul(Tensor* c, const Tensor* a, const Tensor* b, const Tensor* aux, int3
   if (k == 0) {
     Scratch zeros(sizeof(float) * n);
     std::memset(zeros.data(), 0, sizeof(float) * n);
-    for (int64_t i = 0; i < items * rows; i++) finish(product.target, i, 0, 1, n, zeros.f32(), nullptr, n);
+    finish(product.target.at(0, 0), zeros.f32(), 0, items * rows, n);
     return;
   }
   // Packing all of b pays where many rows use it and no thread needs to read a across memory.
