@@ -24,6 +24,9 @@ import {
   transitions,
 } from "./session_rows.ts";
 
+/** What a run that nobody ended is found to have come to. */
+const KILLED = "the session was killed in mid-run";
+
 const now = (): string => new Date().toISOString();
 
 /** What a session is given at its start. */
@@ -218,9 +221,8 @@ export class SessionStore {
   startRun(experiment: number, seed: number): RunRow {
     return transaction(this.#database, () => {
       this.#database.prepare(
-        "UPDATE runs SET status = 'lost', reason = 'the session was killed in mid-run', ended_at = ? " +
-          "WHERE experiment = ? AND status = 'running'",
-      ).run(now(), experiment);
+        "UPDATE runs SET status = 'lost', reason = ?, ended_at = ? WHERE experiment = ? AND status = 'running'",
+      ).run(KILLED, now(), experiment);
       if (this.experiment(experiment).state === "checked") this.#advance(experiment, "running", {});
       const last = this.#database.prepare(
         "SELECT COALESCE(MAX(attempt), 0) AS attempt FROM runs WHERE experiment = ? AND seed = ?",
@@ -254,6 +256,23 @@ export class SessionStore {
         valBpb: state === "evaluated" ? valBpb : null,
       });
     });
+  }
+
+  /** Ends a run that came to nothing through no fault of its experiment, which can then be run again, with an event. */
+  loseRun(run: number, reason: string): void {
+    transaction(this.#database, () => {
+      this.#database.prepare(
+        "UPDATE runs SET status = 'lost', reason = ?, ended_at = ? WHERE id = ? AND status = 'running'",
+      ).run(reason, now(), run);
+      this.event("run lost", { reason }, this.#run(run).experiment);
+    });
+  }
+
+  /** How often an experiment was begun and nobody lived to say how it ended. Between two runs, not during one. */
+  timesKilled(experiment: number): number {
+    return this.runs(experiment).filter(({ status, reason }) =>
+      status === "running" || (status === "lost" && reason === KILLED)
+    ).length;
   }
 
   #run(id: number): RunRow {

@@ -1,9 +1,11 @@
 /**
  * Promises of a session's loop, with real git, SQLite and search, and a runner that computes a score from the constants
- * instead of training. Real processes and training: tests/overnight_processes_test.ts.
+ * instead of training. Real processes and training: tests/overnight_processes_test.ts. Long because every promise is
+ * made of one and the same place, which is set up here, and a step of the loop is only seen through a whole session.
  */
 import { deepStrictEqual as equal, ok, rejects } from "node:assert";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { SessionStore } from "../memory/mod.ts";
 import { configOf, parseSpace } from "../trainer/space.ts";
 import { SearchAgent } from "../trainer/overnight/agents/search.ts";
@@ -314,17 +316,98 @@ Deno.test("trouble that no experiment can help ends the session without blaming 
   }));
 
 Deno.test("a disk that is full during a run ends the session; the experiment is not to blame and runs again", () =>
-  withSession(async ({ parts, runner }) => {
-    const first = parts();
+  withSession(async ({ parts, runner, folder }) => {
     const full: Runner = {
       run: () => Promise.resolve(result({ status: "crash", reason: "write: No space left on device (os error 28)" })),
     };
-    await rejects(runSession({ ...first, runner: full }), /No space left/);
-    equal(first.store.experiments().map(({ state }) => state), ["running"]);
-    first.store.close();
+    // Where the session writes to see for itself, it cannot.
+    await Deno.mkdir(join(folder, "room.test", "in the way"), { recursive: true });
+    for (let time = 0; time < 4; time++) {
+      const first = parts();
+      await rejects(runSession({ ...first, runner: full }), /Is a directory|os error 21/);
+      equal(first.store.experiments().map(({ state }) => state), ["running"]);
+      first.store.close();
+    }
+    await Deno.remove(join(folder, "room.test"), { recursive: true });
     const second = parts({ limits: { experiments: 0, seconds: null } });
     await runSession(second);
     equal([second.store.experiments().length, runner.seen.length], [1, 1]);
+  }));
+
+Deno.test("a train.ts that only says that the disk is full has crashed, and the session goes on", () =>
+  withSession(async ({ parts, runner, folder }) => {
+    let calls = 0;
+    const forging: Runner = {
+      run: async (request) => {
+        if (calls++ !== 1) return await runner.run(request);
+        await Deno.mkdir(request.folder, { recursive: true });
+        await Deno.writeTextFile(join(request.folder, "checkpoint.safetensors.tmp"), "big");
+        return result({ status: "crash", reason: "train threw Error: No space left on device (os error 28)" });
+      },
+    };
+    const session = parts({ runner: forging, limits: { experiments: 2, seconds: null } });
+    equal((await runSession(session)).status, "finished");
+    equal(session.store.experiments()[1].state, "crashed");
+    equal(session.store.experiments().length, 3);
+    equal([...Deno.readDirSync(join(folder, "runs", "exp_001"))], []);
+    ok(![...Deno.readDirSync(folder)].some(({ name }) => name === "room.test"));
+  }));
+
+Deno.test("an experiment with which the session was killed three times is recorded as crashed, and the next one begins", () =>
+  withSession(async ({ parts, runner }) => {
+    const first = parts({ limits: { experiments: 0, seconds: null } });
+    await runSession(first);
+    first.store.close();
+    class Killed extends Error {}
+    for (let time = 0; time < 3; time++) {
+      const dying = parts();
+      const runs: Runner = { run: () => Promise.reject(new Killed()) };
+      // A killed process writes nothing down.
+      const store = new Proxy(dying.store, {
+        get: (target, key) => {
+          const value = Reflect.get(target, key, target);
+          return key === "loseRun" ? () => {} : typeof value === "function" ? value.bind(target) : value;
+        },
+      });
+      await rejects(runSession({ ...dying, store, runner: runs }), Killed);
+      equal(dying.store.experiments().map(({ state }) => state), ["kept", "running"]);
+      dying.store.close();
+    }
+    const last = parts({ limits: { experiments: 2, seconds: null } });
+    equal((await runSession(last)).status, "finished");
+    const { state, reason } = last.store.experiments()[1];
+    equal([state, reason], ["crashed", "lost three times"]);
+    equal(last.store.runs(1).map(({ status }) => status), ["lost", "lost", "lost"]);
+    equal([last.store.experiments().length, runner.seen.length], [3, 2]);
+  }));
+
+Deno.test("an experiment that was interrupted many times is not to blame", () =>
+  withSession(async ({ parts }) => {
+    for (let time = 0; time < 4; time++) {
+      const controller = new AbortController();
+      const stopped: Runner = {
+        run: () => (controller.abort(), Promise.resolve(result({ status: "aborted", reason: "stopped" }))),
+      };
+      const session = parts({ runner: stopped, signal: controller.signal });
+      equal((await runSession(session)).status, "interrupted");
+      equal(session.store.experiments().map(({ state }) => state), ["running"]);
+      session.store.close();
+    }
+  }));
+
+Deno.test("a harness that is not what was pinned ends the session; a run that is refused for itself does not", () =>
+  withSession(async ({ parts, runner }) => {
+    const reason = "the harness was changed";
+    const refusing: Runner = { run: () => Promise.resolve(result({ status: "refused", reason })) };
+    const first = parts({ runner: refusing, harnessChanged: () => Promise.resolve(true) });
+    await rejects(runSession(first), /is not what was pinned when the session began; nothing is charged/);
+    equal(first.store.experiments().map(({ state }) => state), ["running"]);
+    first.store.close();
+    const second = parts({ harnessChanged: () => Promise.resolve(false), limits: { experiments: 1, seconds: null } });
+    let calls = 0;
+    const once: Runner = { run: (request) => calls++ === 1 ? refusing.run(request) : runner.run(request) };
+    equal((await runSession({ ...second, runner: once })).status, "finished");
+    equal(second.store.experiments().map(({ state }) => state), ["kept", "refused"]);
   }));
 
 Deno.test("a run or a check that dies of the same Ctrl-C as the session is no failure of the experiment", () =>
@@ -440,6 +523,28 @@ Deno.test("a change of many constants is told in full in results.tsv and the com
     ok(tableText(session.store).includes("exp_001     depth 3 → 2, batchTokens 4096 → 2222 and 3 more  "));
     const message = await git(checkout, "log", "-1", "--format=%B", "researchswarm/t");
     ok(message.startsWith("exp_001: depth 3 → 2, batchTokens 4096 → 2222 and 3 more\n\nh\n\n" + full), message);
+  }));
+
+Deno.test("a decision that a kill kept out of the memory is entered on resume, each decision once", () =>
+  withSession(async ({ parts, folder }) => {
+    const memoryPath = join(folder, "AI-Memory", "memory.db");
+    const limits = { experiments: 2, seconds: null };
+    await runSession(parts({ memoryPath, limits }));
+    const tags = () => {
+      using memory = new DatabaseSync(memoryPath);
+      return memory.prepare("SELECT tag FROM entries ORDER BY tag").all().map(({ tag }) => tag);
+    };
+    const all = ["SESSION:t:exp_000", "SESSION:t:exp_001", "SESSION:t:exp_002"];
+    equal(tags(), all);
+    {
+      using memory = new DatabaseSync(memoryPath);
+      memory.exec("DELETE FROM entries WHERE tag LIKE '%exp_001'");
+    }
+    equal(tags().length, 2);
+    for (let time = 0; time < 2; time++) {
+      await runSession(parts({ memoryPath, limits }));
+      equal(tags(), all);
+    }
   }));
 
 Deno.test("a memory that cannot be written is a warning, not an end", () =>

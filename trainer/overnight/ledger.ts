@@ -98,24 +98,30 @@ export function tableText(store: SessionStore): string {
 }
 
 /**
- * Enters a decision into the general memory. Never stops a session: the memory can be rebuilt from `session.db`.
+ * Enters decisions into the general memory, each once: an entry of the same tag and time is the same decision (a tag
+ * alone is not: a session may have been deleted and its name used again). Never stops a session.
  * @returns what went wrong, or null
  */
-export function rememberDecision(path: string, tag: string, experiment: ExperimentRow): string | null {
+export function rememberDecisions(path: string, tag: string, experiments: readonly ExperimentRow[]): string | null {
   try {
     Deno.mkdirSync(dirname(path), { recursive: true });
     const memory = openMemory(path);
     try {
-      const { id, state, valBpb, commit, agent, origin, reason, hypothesis } = experiment;
-      appendEntry(memory, {
-        fileType: "DECISION",
-        timestamp: experiment.decidedAt ?? undefined,
-        tag: `SESSION:${tag}:exp_${String(id).padStart(3, "0")}`,
-        content: `${describe(experiment)}\n${hypothesis}\n${state}: ${reason}`,
-        metadata: { session: tag, experiment: id, agent, origin, valBpb, commit },
-        phase: "overnight",
-        progressStatus: state,
-      });
+      const known = memory.prepare("SELECT 1 FROM entries WHERE tag = ? AND timestamp = ?");
+      for (const experiment of experiments) {
+        const { id, state, valBpb, commit, agent, origin, reason, hypothesis, decidedAt } = experiment;
+        const label = `SESSION:${tag}:exp_${String(id).padStart(3, "0")}`;
+        if (known.get(label, decidedAt) !== undefined) continue;
+        appendEntry(memory, {
+          fileType: "DECISION",
+          timestamp: decidedAt ?? undefined,
+          tag: label,
+          content: `${describe(experiment)}\n${hypothesis}\n${state}: ${reason}`,
+          metadata: { session: tag, experiment: id, agent, origin, valBpb, commit },
+          phase: "overnight",
+          progressStatus: state,
+        });
+      }
       return null;
     } finally {
       memory.close();

@@ -8,6 +8,7 @@ import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { type ExperimentRow, isDecided, type RunMeasures, type RunRow, type SessionStore } from "../../memory/mod.ts";
 import type { Config } from "../contract.ts";
+import { DataError } from "../data/error.ts";
 import type { RunEvents, RunResult } from "../run/types.ts";
 import { configOf, editSpace, parseSpace } from "../space.ts";
 import {
@@ -20,12 +21,20 @@ import {
 } from "./agents/agent.ts";
 import type { DecisionRule } from "./decide.ts";
 import { SessionError } from "./git.ts";
-import { decidingRun, describe, describeShortly, rememberDecision, writeResults } from "./ledger.ts";
+import { decidingRun, describe, describeShortly, rememberDecisions, writeResults } from "./ledger.ts";
 import type { Runner } from "./runner.ts";
 import type { Workspace } from "./workspace.ts";
 
 /** Experiments in a row without a score after which a person has to look. */
 const FAILURES_IN_A_ROW = 5;
+/** Times that an experiment may take the session down with it. */
+const KILLS = 3;
+/** What a session must be able to write to be worth going on with. */
+const ROOM_BYTES = 2 ** 24;
+
+/** For a session whose clone or library is not what its runs were begun with. */
+export const HARNESS_CHANGED = "the harness of the session's clone, or the library, is not what was pinned when the " +
+  "session began; nothing is charged to an experiment";
 
 /** What a display may show. */
 export interface SessionEvents {
@@ -65,6 +74,8 @@ export interface SessionParts {
   readonly memoryPath: string | null;
   /** Asks `valid` of a text about constants. */
   valid(source: string, configs: readonly Config[]): Promise<(true | string)[]>;
+  /** Whether the code around `train.ts`, or the library, is no longer what was pinned; absent: nothing is pinned. */
+  harnessChanged?(): Promise<boolean>;
   /** Ends the session early; the run in flight is lost, nothing else. */
   readonly signal?: AbortSignal;
   /** Who watches. */
@@ -187,6 +198,14 @@ export async function reconcile(parts: SessionParts): Promise<void> {
   await workspace.moveTo(head);
   if (store.best() !== null) await publish(parts);
   else writeResults(store, folder);
+  remember(parts, store.experiments().filter(({ state }) => isDecided(state)));
+}
+
+/** Enters decisions that the general memory does not hold yet; a kill may have come between a decision and its entry. */
+function remember(parts: SessionParts, experiments: readonly ExperimentRow[]): void {
+  if (parts.memoryPath === null || experiments.length === 0) return;
+  const trouble = rememberDecisions(parts.memoryPath, parts.store.session().tag, experiments);
+  if (trouble !== null) parts.events?.warning?.(`the decision was not entered into the memory: ${trouble}`);
 }
 
 function writeSnapshot(folder: string, experiment: ExperimentRow): void {
@@ -205,9 +224,32 @@ async function interrupted(parts: SessionParts): Promise<boolean> {
   return parts.signal?.aborted ?? false;
 }
 
-/** What is wrong with the machine, not with the experiment. */
-function isMachineTrouble(reason: string): boolean {
-  return /No space left on device|os error 28/.test(reason);
+/**
+ * Whether a run that says so really failed for want of space. Its reason may hold whatever `train.ts` chose to throw, so
+ * this process tries for itself, after what the run has left is gone.
+ * @throws the error of the attempt: the session cannot go on
+ */
+async function checkRoom(parts: SessionParts, run: RunRow, reason: string): Promise<void> {
+  if (!/No space left on device|os error 28/.test(reason)) return;
+  const left = runFolder(parts, run);
+  for (const { name: file } of await Array.fromAsync(Deno.readDir(left)).catch(() => [])) {
+    if (file !== "stderr.log" && file !== "clock.json") await Deno.remove(join(left, file), { recursive: true });
+  }
+  const path = join(parts.folder, "room.test");
+  try {
+    using file = await Deno.open(path, { write: true, create: true, truncate: true });
+    const block = crypto.getRandomValues(new Uint8Array(2 ** 16));
+    for (let written = 0; written < ROOM_BYTES;) written += await file.write(block);
+    await file.sync();
+  } finally {
+    await Deno.remove(path).catch(() => {});
+  }
+}
+
+/** What no experiment is to blame for, after one that failed. @throws the trouble */
+async function checkMachine(parts: SessionParts, run: RunRow, result: RunResult): Promise<void> {
+  await checkRoom(parts, run, result.reason);
+  if (result.status === "refused" && await parts.harnessChanged?.()) throw new SessionError(HARNESS_CHANGED);
 }
 
 /** proposed → checked, or refused: the edit fits, the text is new, and `valid` agrees. */
@@ -244,13 +286,33 @@ async function check(parts: SessionParts, experiment: ExperimentRow): Promise<Ex
 /** checked or running → evaluated, crashed or refused; stays running if the signal ended it. */
 async function train(parts: SessionParts, experiment: ExperimentRow): Promise<ExperimentRow> {
   const { store, workspace, runner, seed, signal } = parts;
+  if (store.timesKilled(experiment.id) >= KILLS) {
+    for (const { id, status } of store.runs(experiment.id)) if (status === "running") store.loseRun(id, "");
+    return store.advance(experiment.id, "crashed", { status: "lost", reason: "lost three times" });
+  }
   await workspace.write(experiment.source);
   const run = store.startRun(experiment.id, seed);
+  const lose = (reason: string) => (store.loseRun(run.id, reason), store.experiment(experiment.id));
   const events = parts.events?.started?.(store.experiment(experiment.id));
-  const result = await runner.run({ folder: runFolder(parts, run), seed, signal, events });
-  if (result.status === "aborted") return store.experiment(experiment.id);
-  if (result.status !== "ok" && await interrupted(parts)) return store.experiment(experiment.id);
-  if (result.status !== "ok" && isMachineTrouble(result.reason)) throw new Error(result.reason);
+  let result: RunResult | undefined;
+  let thrown: unknown;
+  try {
+    result = await runner.run({ folder: runFolder(parts, run), seed, signal, events });
+  } catch (error) {
+    thrown = error;
+  }
+  try {
+    if (result === undefined) await checkRoom(parts, run, String(thrown));
+    else if (result.status === "aborted" || (result.status !== "ok" && await interrupted(parts))) {
+      return lose("interrupted");
+    } else if (result.status !== "ok") await checkMachine(parts, run, result);
+    if (thrown instanceof SessionError || thrown instanceof DataError) throw thrown;
+  } catch (trouble) {
+    lose(String(trouble));
+    throw trouble;
+  }
+  // A run may have filled the disk under this process, which has room again now: left as it is, it counts as killed.
+  if (result === undefined) throw thrown;
   const scored = result.status === "ok" && result.valBpb !== null && Number.isFinite(result.valBpb);
   const state = scored ? "evaluated" : result.status === "refused" || result.status === "void" ? "refused" : "crashed";
   return store.finishRun(run.id, measuresOf(result, parts, experiment.source), state);
@@ -288,10 +350,7 @@ async function carryOn(parts: SessionParts, experiment: ExperimentRow): Promise<
     if (run) await Deno.remove(join(runFolder(parts, run), "checkpoint.safetensors")).catch(() => {});
   }
   await publish(parts);
-  if (parts.memoryPath !== null) {
-    const trouble = rememberDecision(parts.memoryPath, store.session().tag, row);
-    if (trouble !== null) events?.warning?.(`the decision was not entered into the memory: ${trouble}`);
-  }
+  remember(parts, [row]);
   events?.decided?.(row);
   return row;
 }

@@ -17,7 +17,7 @@ import { askValid } from "./check.ts";
 import { decisionRules } from "./decide.ts";
 import { Git, SessionError, TagTakenError } from "./git.ts";
 import { lockSession } from "./lock.ts";
-import type { SessionEvents, SessionParts } from "./loop.ts";
+import { HARNESS_CHANGED, type SessionEvents, type SessionParts } from "./loop.ts";
 import { LocalRunner, type Runner } from "./runner.ts";
 import { type Checkout, inspectCheckout, Workspace } from "./workspace.ts";
 
@@ -158,9 +158,10 @@ interface SessionPin {
   readonly dataset: string;
 }
 
-/** Hash of a data set, after a look at its files. @throws DataError */
+/** Hash of a data set, after every file of it was read and compared. @throws DataError */
 function datasetHash(folder: string): string {
-  openDataset(folder)[Symbol.dispose]();
+  using dataset = openDataset(folder);
+  dataset.verify();
   return createHash("sha256").update(Deno.readFileSync(join(folder, "manifest.json"))).digest("hex");
 }
 
@@ -201,6 +202,8 @@ function assemble(
       seconds: settings.hours === null ? null : settings.hours * 3600,
     },
     hashes: { ...pin },
+    harnessChanged: async () =>
+      await pinTree(workspace.folder, { files: "tracked", libraryPath: made.libraryPath }) !== pin.tree,
     memoryPath: join(place.checkout, "AI-Memory", "memory.db"),
     async valid(source: string, configs: readonly Config[]) {
       await workspace.write(source);
@@ -285,10 +288,22 @@ export async function createSession(
   }
 }
 
+/** Whether two trees differ in what the children of a run load, `train.ts` aside; false where one has no such code. */
+async function differs(one: string, other: string, libraryPath: string): Promise<boolean> {
+  try {
+    const [a, b] = await Promise.all([one, other].map((root) => pinTree(root, { files: "code", libraryPath })));
+    return a !== b;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
 /**
  * Opens a session that was started before.
  * @param changes limits to replace
- * @throws {SessionError} there is none, it is driven by another process, or its library or data are gone
+ * @throws {SessionError} there is none, another process drives it, or its clone or library is not what was pinned
+ * @throws {DataError} a file of its data set was changed
  * @throws {DatabaseError} its database is damaged; it is left as it is
  */
 export async function resumeSession(
@@ -312,6 +327,8 @@ export async function resumeSession(
     store.event("session resumed");
     const workspace = new Workspace(git, folder, session.checkout, session.branch);
     if (!await workspace.has(session.baseCommit)) await workspace.clone(session.baseCommit);
+    // What git tracks is as it was; the branch follows when the loop puts everything in order.
+    await workspace.moveTo(session.baseCommit);
     const made = exists(settings.libraryPath) && exists(join(settings.dataset, "manifest.json"))
       ? settings
       : await provide(workspace, place, settings);
@@ -319,6 +336,12 @@ export async function resumeSession(
       throw new SessionError(`the data set ${made.dataset} is not the one that session ${place.tag} was started with`);
     }
     const parts = assemble({ ...place, checkout: session.checkout }, settings, store, workspace, made, options);
+    if (await parts.harnessChanged?.()) throw new SessionError(HARNESS_CHANGED);
+    if (await differs(place.checkout, workspace.folder, made.libraryPath)) {
+      options.notice?.(
+        `the code of ${place.checkout} is not that of session ${place.tag}, which goes on with its own, pinned code`,
+      );
+    }
     const opened = store;
     return { parts, settings, close: () => (opened.close(), release()) };
   } catch (error) {
