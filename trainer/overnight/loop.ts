@@ -1,7 +1,8 @@
 /**
  * The night itself: the baseline, then experiment after experiment, each along proposed → checked → running → evaluated →
  * decided, every step in the database before the next one begins. Starting again after a kill is the same code: what is
- * undecided goes on from where it stands. Knows nothing of command lines.
+ * undecided goes on from where it stands. Knows nothing of command lines. Long because the steps, and what each of them
+ * leaves for the next after a kill, are to be read in one place.
  * @module
  */
 import { createHash } from "node:crypto";
