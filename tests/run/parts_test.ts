@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { budgetOf, freeSetupSeconds, killAfter, latestSave, parseClock, StepClock } from "../../trainer/run/clock.ts";
 import { pinTree } from "../../trainer/run/pin.ts";
 import { childArguments } from "../../trainer/run/processes.ts";
+import { scoringLimit } from "../../trainer/run/supervisor.ts";
 import {
   decodeFailure,
   encodeFrame,
@@ -103,6 +104,36 @@ Deno.test("a timed run begins no step that would end too late to count", () => {
   }
 });
 
+Deno.test("a step gets no batches without end: where it begins is the word of the code under test", () => {
+  const served = (clock: StepClock, seconds: number, rows: number, most: number) => {
+    let count = 0;
+    while (count < most && clock.serves(seconds, rows)) count++;
+    return count;
+  };
+  const timed = new StepClock({ seconds: 10 });
+  equal(served(timed, 0, 8, 1), 0);
+  timed.begin(0);
+  equal(served(timed, 9.9, 8, 100), 100);
+  equal(served(timed, 10, 8, 100), 0);
+  const accumulating = new StepClock({ seconds: 10 });
+  accumulating.begin(0);
+  equal(served(accumulating, 0, 8, 5), 5);
+  accumulating.begin(4);
+  equal(served(accumulating, 9.9, 8, 2), 2);
+  // After the deadline the running step may still have what the one before had, before the last moment to save.
+  equal([served(accumulating, 10.5, 8, 100), served(accumulating, 11.1, 1, 1)], [3, 0]);
+  for (const budget of [{ steps: 2 }, { clock: [0, 0.5] }]) {
+    const steps = new StepClock(budget);
+    steps.begin(0);
+    equal(served(steps, 0, 1, 3), 3);
+    steps.begin(1);
+    equal(served(steps, 1, 1, 1e6), 6);
+  }
+  const one = new StepClock({ steps: 1 });
+  one.begin(0);
+  equal(served(one, 0, 1, 1e6), 4096);
+});
+
 Deno.test("budgets have the limits of the design", () => {
   equal([8, 300].map((seconds) => freeSetupSeconds({ seconds })), [2, 60]);
   equal([8, 300].map((seconds) => latestSave({ seconds })), [9, 306]);
@@ -111,6 +142,19 @@ Deno.test("budgets have the limits of the design", () => {
   throws(() => budgetOf({ steps: 3, budgetSeconds: 3 }), /needs one of/);
   for (const budgetSeconds of [0, -1, NaN, Infinity]) throws(() => budgetOf({ budgetSeconds }), /above 0/);
   for (const steps of [0, 1.5, NaN]) throws(() => budgetOf({ steps }), /whole number/);
+});
+
+Deno.test("the time for scoring follows the speed of the training, but not without end", () => {
+  const limit = (seconds: number, tokens: number, budget: Parameters<typeof scoringLimit>[1]) =>
+    scoringLimit({ trainingSeconds: seconds, tokens }, budget, 1000, 100);
+  equal(limit(10, 1e6, { seconds: 10 }), 60);
+  equal(limit(300, 3e6, { seconds: 300 }), 600);
+  equal(limit(300, 2.4e5, { seconds: 300 }), 1000);
+  // A train.ts that asks for few tokens in all of its time would have 8 million seconds.
+  equal(limit(300, 1, { seconds: 300 }), 1200);
+  equal(limit(8, 1, { seconds: 8 }), 120);
+  equal(limit(300, 1, { steps: 5 }), 1800);
+  equal(limit(300, 1, { clock: [0, 0.5] }), 1800);
 });
 
 Deno.test("a recorded clock is read strictly", () => {

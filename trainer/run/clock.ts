@@ -42,12 +42,22 @@ export function killAfter(budget: Budget): number {
 /** Steps before the running one whose length says how long the next one may take. */
 const RECENT_STEPS = 3;
 
+/** Batches of one step, at most: where no time ends a run, a file could train within a single step for ever. */
+const MAX_STEP_BATCHES = 4096;
+/** Times as many batches as any step before, at most, in the last of a number of steps: one may grow, but not have no end. */
+const LAST_STEP_GROWTH = 2;
+
 /** Progress of the steps of one run. */
 export class StepClock {
   /** Progress of each step so far, one number a step. */
   readonly recorded: number[] = [];
   /** When the last steps began. */
   #begins: number[] = [];
+  /** Batches and rows of the running step, and the most that a step before it had. */
+  #batches = 0;
+  #rows = 0;
+  #mostBatches = 0;
+  #mostRows = 0;
 
   constructor(readonly budget: Budget) {}
 
@@ -60,9 +70,34 @@ export class StepClock {
   begin(seconds: number): number | null {
     const progress = this.#progress(this.recorded.length, seconds);
     if (progress === null) return null;
+    this.#mostBatches = Math.max(this.#mostBatches, this.#batches);
+    this.#mostRows = Math.max(this.#mostRows, this.#rows);
+    this.#batches = this.#rows = 0;
     this.recorded.push(progress);
     this.#begins = [...this.#begins.slice(-RECENT_STEPS), seconds];
     return progress;
+  }
+
+  /**
+   * Whether the running step gets a batch of `rows` rows, which it then has. Where a step begins is the word of the code
+   * under test: after the deadline a step gets no more rows than one before it had, which all gradient accumulation is
+   * content with, and the last of a number of steps not many more batches.
+   * @param seconds training time so far
+   */
+  serves(seconds: number, rows: number): boolean {
+    const { budget } = this;
+    const batches = this.#batches + 1;
+    if (this.recorded.length === 0 || batches > MAX_STEP_BATCHES || seconds > latestSave(budget)) return false;
+    // The first batch of a step was granted with the step.
+    if (batches > 1) {
+      if ("seconds" in budget && seconds >= budget.seconds && this.#rows + rows > this.#mostRows) return false;
+      const steps = "clock" in budget ? budget.clock.length : "steps" in budget ? budget.steps : Infinity;
+      const last = steps > 1 && this.recorded.length >= steps;
+      if (last && batches > LAST_STEP_GROWTH * this.#mostBatches) return false;
+    }
+    this.#batches = batches;
+    this.#rows += rows;
+    return true;
   }
 
   #progress(step: number, seconds: number): number | null {

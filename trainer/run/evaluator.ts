@@ -87,7 +87,8 @@ class ModelRealm {
     return new Promise((resolve) => {
       this.#answer = (answer) => {
         if (answer?.kind !== "failed") return resolve(answer);
-        fail(String(answer.phase), String(answer.name), String(answer.message));
+        // The phase is that of the question: the code can post such a message itself, under any.
+        fail(message.kind === "load" ? "load" : "logits", String(answer.name), String(answer.message));
       };
       this.#worker.postMessage(message, transfer);
     });
@@ -130,8 +131,9 @@ async function serve(realm: ModelRealm, upcoming: Promise<ReceivedFrame>): Promi
       const { nats, hashes } = scoreLogits(reply.handle, targets, setup.vocabSize, hashKey);
       answer.set(new Uint8Array(nats.buffer), 4);
       answer.set(new Uint8Array(hashes.buffer), 4 + nats.byteLength);
-    } catch (error) {
-      fail("score", "KernelError", `logits cannot be scored: ${(error as Error).message}`);
+    } catch {
+      // Without what the library says, which names numbers that the code chose.
+      fail("score", "KernelError", "logits cannot be scored: the handle is not that of an f32 tensor [rows, T, V]");
     }
     send(Frame.scored, answer);
   }

@@ -4,18 +4,7 @@
  */
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-
-/** Hash of a file's content. @throws Deno.errors.NotFound */
-export async function hashFile(path: string): Promise<string> {
-  const hash = createHash("sha256");
-  using file = await Deno.open(path);
-  const buffer = new Uint8Array(2 ** 20);
-  for (;;) {
-    const count = await file.read(buffer);
-    if (count === null) return hash.digest("hex");
-    hash.update(buffer.subarray(0, count));
-  }
-}
+import { hashFile } from "../data/dataset.ts";
 
 /** Files and links below `folder` of `root`, as paths with forward slashes. */
 async function filesBelow(root: string, folder: string): Promise<string[]> {
@@ -37,7 +26,7 @@ async function codeFiles(codeRoot: string): Promise<string[]> {
 async function contentOf(path: string): Promise<string> {
   try {
     if ((await Deno.lstat(path)).isSymlink) return `link to ${await Deno.readLink(path)}`;
-    return await hashFile(path);
+    return hashFile(path);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return "absent";
     throw error;
@@ -75,6 +64,6 @@ export async function pinTree(codeRoot: string, options: PinOptions): Promise<st
   for (const path of [...names].sort()) {
     hash.update(`${path}\0${await contentOf(join(codeRoot, path))}\n`);
   }
-  hash.update(`library\0${await hashFile(options.libraryPath)}\n`);
+  hash.update(`library\0${hashFile(options.libraryPath)}\n`);
   return `${options.files}:${hash.digest("hex")}`;
 }

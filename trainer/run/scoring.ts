@@ -21,6 +21,7 @@ export interface ScoringOutcome {
   reason: string;
   valBpb: number | null;
   forwardSeconds: number;
+  /** The last of what the evaluators wrote there. Code that saw validation rows wrote it: nothing for agents. */
   stderr: string;
 }
 
@@ -108,9 +109,12 @@ class Scoring {
     );
   }
 
-  /** The last position of row `row` whose logits may not change. */
+  /**
+   * The last position of row `row` whose logits may not change, 0 … T−1. The last of them leaves the inputs as they are:
+   * the row beside other rows in another process, which is the only probe that position T−1 can have.
+   */
   #drawCut(row: number): number {
-    const positions = this.#length - 1;
+    const positions = this.#length;
     if (randomBelow(2) === 0) return randomBelow(positions);
     const nats = this.#nats.subarray(row * this.#length, row * this.#length + positions);
     const total = nats.reduce((sum, value) => sum + Math.exp(-value), 0);
@@ -215,17 +219,19 @@ export async function superviseScoring(options: ScoringOptions): Promise<Scoring
     outcome.valBpb = scoring.bitsPerByte();
   } catch (error) {
     if (error instanceof Ending) [outcome.status, outcome.reason] = [error.status, error.message];
-    else if (error instanceof ProtocolError) [outcome.status, outcome.reason] = ["void", `protocol: ${error.message}`];
-    else unexpected = error;
+    else if (error instanceof ProtocolError) {
+      // Without numbers: they can be the code's, and say something of the validation rows.
+      [outcome.status, outcome.reason] = ["void", `protocol: ${error.message.replaceAll(/\d+/g, "…")}`];
+    } else unexpected = error;
   }
   for (const { child } of evaluators) {
     const exit = await child.kill();
     if (outcome.reason === GONE && interrupted(exit)) [outcome.status, outcome.reason] = ["aborted", "interrupted"];
     // The one that ended by itself, not the one that was ended for it.
     if (outcome.reason === GONE && exit.signal !== "SIGKILL") {
-      outcome.reason = `scoring: an evaluator ${describeExit(exit, child.stderrTail)}`;
+      outcome.reason = `scoring: an evaluator ${describeExit(exit, "")}`;
     }
-    outcome.stderr += child.stderrLog;
+    outcome.stderr += child.stderrTail;
   }
   if (unexpected !== null) throw unexpected;
   if (outcome.reason === GONE) outcome.reason = "scoring: an evaluator was killed (by the system, short of memory?)";

@@ -5,14 +5,20 @@
  */
 import { basename, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
-import { openDataset } from "../data/dataset.ts";
+import { hashFile, openDataset } from "../data/dataset.ts";
 import { readSafetensors } from "../safetensors.ts";
 import { type Budget, budgetOf } from "./clock.ts";
 import { seconds } from "./ending.ts";
-import { hashFile, pinTree } from "./pin.ts";
+import { pinTree } from "./pin.ts";
 import { superviseScoring } from "./scoring.ts";
-import { checkpointOf, superviseTraining, type TrainingOutcome } from "./training.ts";
+import { checkpointName, checkpointOf, superviseTraining, type TrainingOutcome } from "./training.ts";
 import type { RunEvents, RunOptions, RunResult, RunStatus } from "./types.ts";
+
+/**
+ * The last that the evaluators wrote to stderr, where they wrote anything. The code that wrote it had validation rows:
+ * for a person who looks for a fault of the harness, never to be shown to an agent or read by `train.ts`.
+ */
+export const evaluatorLogName = "evaluator-stderr.log";
 
 /** Longest checkpoint that is scored. */
 const MAX_CHECKPOINT_BYTES = 2 ** 34;
@@ -87,17 +93,26 @@ async function inspectCheckpoint(path: string, result: RunResult): Promise<Verdi
   } catch (error) {
     return { status: "void", reason: `the checkpoint is malformed: ${(error as Error).message}` };
   }
-  result.weightsHash = await hashFile(path);
+  result.weightsHash = hashFile(path);
   return null;
 }
 
 /**
  * How long the scoring may take as a whole: what two passes over its rows would take at the speed of the training
- * (which did three times the work a token), four times over, and never less than a minute or two trainings.
+ * (which did three times the work a token), four times over, and never less than a minute or two trainings. The code under
+ * test chooses how many tokens it asks for, so one that trains on few could be given hours: no more than four budgets of
+ * time, or ten minutes and four trainings where steps are the budget, and never less than two minutes.
  */
-function scoringLimit(result: RunResult, rows: number, sequenceLength: number): number {
+export function scoringLimit(
+  result: Pick<RunResult, "trainingSeconds" | "tokens">,
+  budget: Budget,
+  rows: number,
+  sequenceLength: number,
+): number {
   const secondsPerToken = result.trainingSeconds / Math.max(1, result.tokens);
-  return Math.max(60, 2 * result.trainingSeconds, 8 * rows * sequenceLength * secondsPerToken);
+  const wanted = Math.max(60, 2 * result.trainingSeconds, 8 * rows * sequenceLength * secondsPerToken);
+  const most = "seconds" in budget ? 4 * budget.seconds : 600 + 4 * result.trainingSeconds;
+  return Math.min(wanted, Math.max(120, most));
 }
 
 /** Numbers of the rows that are scored: the first of the split. */
@@ -120,8 +135,8 @@ async function execute(options: RunOptions, budget: Budget, events: RunEvents, r
   await Deno.mkdir(options.runFolder, { recursive: true });
   const runFolder = await Deno.realPath(options.runFolder);
   const checkpoint = checkpointOf(runFolder);
-  for (const name of [checkpoint, `${checkpoint}.tmp`, join(runFolder, "clock.json"), join(runFolder, "stderr.log")]) {
-    await Deno.remove(name).catch(() => {});
+  for (const name of [checkpointName, `${checkpointName}.tmp`, "clock.json", "stderr.log", evaluatorLogName]) {
+    await Deno.remove(join(runFolder, name)).catch(() => {});
   }
   const script = (name: string) => join(codeRoot, "trainer", "run", name);
   using dataset = openDataset(options.dataset);
@@ -149,8 +164,7 @@ async function execute(options: RunOptions, budget: Budget, events: RunEvents, r
     signal: options.signal,
   }, events);
   await Deno.remove(`${checkpoint}.tmp`).catch(() => {});
-  const stderrLog = join(runFolder, "stderr.log");
-  await Deno.writeTextFile(stderrLog, trained.stderr);
+  await Deno.writeTextFile(join(runFolder, "stderr.log"), trained.stderr);
   await Deno.writeTextFile(join(runFolder, "clock.json"), JSON.stringify(trained.clock));
   const verdict = report(result, trained) ?? await inspectCheckpoint(checkpoint, result);
   if (verdict) return verdict;
@@ -164,13 +178,13 @@ async function execute(options: RunOptions, budget: Budget, events: RunEvents, r
     tokens: dataset.readRows("val", firstRows(rows)),
     tokenBytes: dataset.tokenBytes,
     stallSeconds: options.evaluationStallSeconds ?? 60,
-    limitSeconds: scoringLimit(result, rows, dataset.sequenceLength),
+    limitSeconds: scoringLimit(result, budget, rows, dataset.sequenceLength),
     signal: options.signal,
     progress: events.scored,
   });
   result.evaluationSeconds = seconds() - start;
   result.forwardSeconds = scored.forwardSeconds;
-  if (scored.stderr !== "") await Deno.writeTextFile(stderrLog, scored.stderr, { append: true });
+  if (scored.stderr !== "") await Deno.writeTextFile(join(runFolder, evaluatorLogName), scored.stderr);
   result.valBpb = scored.valBpb;
   return scored.status === "ok" ? null : scored;
 }
@@ -179,7 +193,8 @@ async function execute(options: RunOptions, budget: Budget, events: RunEvents, r
  * Runs `train.ts` once and scores what it leaves. Whatever the code under test does ends in a status with a reason; an
  * error is thrown only for what the caller got wrong (a missing library, data set or permission).
  *
- * Leaves `checkpoint.safetensors`, `clock.json` and `stderr.log` in the run folder. No process outlives the call.
+ * Leaves `checkpoint.safetensors`, `clock.json` and `stderr.log` in the run folder, and `evaluator-stderr.log` where an evaluator
+ * wrote something, which is not for agents. No process outlives the call.
  * @throws Error for options that cannot be used
  */
 export async function runTraining(options: RunOptions, events: RunEvents = {}): Promise<RunResult> {

@@ -10,7 +10,7 @@ import { DataError, reasonOf, requirePermissions } from "../data/error.ts";
 import { resolveHome } from "../data/home.ts";
 import { defaultPreset, presetNames, presetOf } from "../presets.ts";
 import { parseClock } from "./clock.ts";
-import { runTraining } from "./supervisor.ts";
+import { evaluatorLogName, runTraining } from "./supervisor.ts";
 import type { RunEvents, RunOptions, RunResult } from "./types.ts";
 
 const usage = `Trains trainer/train.ts once and scores it in bits per byte of the validation rows.
@@ -26,7 +26,8 @@ usage: deno task train [options]
   --source SOURCE    sotu, or files:PATTERN (default: the preset's)
   --data FOLDER      a data set that deno task prepare has made, instead of --source
   --out FOLDER       for checkpoint.safetensors, clock.json and stderr.log; new, empty, or of an earlier run
-                     (default: a new one in runs/ of RESEARCHSWARM_HOME)
+                     (default: a new one in runs/ of RESEARCHSWARM_HOME); evaluator-stderr.log, where there is
+                     one, can hold validation rows and is not for agents
   --device DEVICE    cpu (default)
   --threads N        threads to use (default: all)
   --help             this text
@@ -50,7 +51,7 @@ const flags = {
 type Values = { [name in keyof typeof flags]?: name extends "help" ? boolean : string };
 
 /** What a run leaves in its folder. */
-const runFiles = ["checkpoint.safetensors", "clock.json", "stderr.log"];
+const runFiles = ["checkpoint.safetensors", "clock.json", "stderr.log", evaluatorLogName];
 
 /** A mistake of the user or of the machine, in one sentence. */
 class UsageError extends Error {}

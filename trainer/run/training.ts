@@ -230,7 +230,7 @@ class Training {
     if (first && !this.#ended && this.#clock.begin(now - this.#origin) === null) this.#ended = true;
     // A step that was begun gets its batches, or its replay could not repeat it; its end is still due in time.
     const { recorded } = this.#clock;
-    if (this.#ended || recorded.length === 0 || now - this.#origin > latestSave(this.options.budget)) {
+    if (this.#ended || !this.#clock.serves(now - this.#origin, rows)) {
       this.#ended = true;
       await this.#child.send(Frame.end);
       return;
