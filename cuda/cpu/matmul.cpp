@@ -57,10 +57,12 @@ int64_t part_size(int64_t size, int64_t parts, int64_t unit) { return divide_up(
 }  // namespace
 
 void multiply_batch(const Product& first, int64_t batch, int64_t a_size, int64_t b_size, int64_t m) {
-  const int64_t n = first.n, k = first.k, wanted = 4 * thread_count(), groups = divide_up(k, group_k);
+  constexpr int64_t most_partials = int64_t{1} << 23;  // floats; larger results have tasks enough without sharing k
+  const int64_t n = first.n, k = first.k, wanted = 4 * thread_count();
+  const int64_t groups = batch * divide_up(k, group_k) * m * n <= most_partials ? divide_up(k, group_k) : 1;
   // Long runs where memory is read across, otherwise what the second-level cache holds; then what keeps threads busy.
   int64_t row_parts = divide_up(m, first.a.transposed ? 1040 : 280);
-  int64_t column_parts = divide_up(n, first.b.transposed ? 256 : 1024);
+  int64_t column_parts = divide_up(n, first.b.transposed || k > groups * group_k ? 256 : 1024);
   int64_t rows, columns;
   for (;;) {
     rows = part_size(m, row_parts, tile_rows), columns = part_size(n, column_parts, tile_cols);
