@@ -9,7 +9,7 @@ import type { Argument, Case, Data, OpName } from "./case.ts";
 /** What a call left behind. */
 export interface Outcome {
   /** The written arguments in order. */
-  readonly written: (Data | Float64Array<ArrayBuffer> | BigUint64Array<ArrayBuffer>)[];
+  readonly written: (Data | Uint8Array<ArrayBuffer> | Float64Array<ArrayBuffer> | BigUint64Array<ArrayBuffer>)[];
   /** Inputs that did not keep their bits and tensors with a changed element beside them, by index of the argument. */
   readonly damage: string[];
 }
