@@ -18,6 +18,8 @@ export interface Peers {
 
 const TOKENS = 4096;
 
+const delay = (milliseconds: number) => new Promise((done) => setTimeout(done, milliseconds));
+
 function shapesOf(width: number, vocabulary: number): ProductShape[] {
   const matrices = [[width, width], [4 * width, width], [width, 4 * width], [vocabulary, width]];
   const products = (shape: (outputs: number, inputs: number) => ProductShape) => matrices.map(([o, i]) => shape(o, i));
@@ -28,10 +30,15 @@ function shapesOf(width: number, vocabulary: number): ProductShape[] {
   ];
 }
 
-/** How many calls make up a round: short enough to take turns often, long enough for the clock. */
-const ROUND_SECONDS = 0.01;
+/** Calls of one library before the next one's turn: short enough to take turns often, long enough for the clock. */
+const ROUND_SECONDS = 0.03;
 
+/** Before each turn: the threads of other libraries go on looking for work for tens of milliseconds after a call. */
+const PAUSE_MILLISECONDS = 60;
+
+/** Seconds of one call, after one that is not counted. */
 function timed(repeats: number, call: () => void): number {
+  call();
   const start = performance.now();
   for (let i = 0; i < repeats; i++) call();
   return (performance.now() - start) / 1000 / repeats;
@@ -75,11 +82,14 @@ async function compareOne(library: Library, { blas, torch }: Peers, shape: Produ
   ours();
   theirs?.();
   const repeats = Math.max(1, Math.round(ROUND_SECONDS / timed(3, ours)));
-  const rounds = Math.max(5, Math.round(seconds / ROUND_SECONDS));
+  const rounds = Math.max(3, Math.round(seconds / ROUND_SECONDS));
   const times = { ours: [] as number[], blas: [] as number[], torch: [] as number[] };
   for (let round = 0; round < rounds; round++) {
+    await delay(PAUSE_MILLISECONDS);
     times.ours.push(timed(repeats, ours));
+    await delay(PAUSE_MILLISECONDS);
     if (theirs) times.blas.push(timed(repeats, theirs));
+    await delay(PAUSE_MILLISECONDS);
     if (torch) times.torch.push(await torch.seconds(shape, repeats));
   }
   check(rs.rs_tensor_destroy(first), "tensor_destroy");
