@@ -1,6 +1,6 @@
 /**
  * The library's core: bindings, handles, memory, errors, threads. What the ops compute is in ops_test.ts and
- * moves_test.ts, random calls in fuzz_test.ts.
+ * ops/, random calls in fuzz_test.ts. Long because one library per process is shared by all of it.
  * @module
  */
 import assert from "node:assert/strict";

@@ -1,5 +1,5 @@
 // The tokenizer against its definition (_tokenizer_reference.ts), its files, and what it refuses. Fuzzers print the seed
-// when they fail; TOKENIZER_SEED runs another one.
+// when they fail; TOKENIZER_SEED runs another one. Long because the properties share their texts and vocabularies.
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { classOf, unicodeTables } from "../cuda/tokenizer/unicode.ts";
