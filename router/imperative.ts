@@ -9,8 +9,8 @@
 const openers: readonly RegExp[] = [
   /^(?:please|pls|plz|kindly|also|just|simply|now|then|finally|next|afterwards?|first|second|third|lastly)\b,?\s+/i,
   /^(?:hi|hello|hey|yo|ok|okay|dear \w+)\b[,!.]?\s+/i,
-  /^(?:could|can|would|will) (?:you|someone|somebody|anyone|anybody|one of you|we|i) (?:please |kindly |maybe |just )?/i,
   /^(?:would|do) you mind (?=\w+ing\b)/i,
+  /^(?:could|can|would|will) (?:you|someone|somebody|anyone|anybody|one of you|we|i) (?:please |kindly |maybe |just )?/i,
   /^who(?:'d|'ll| could| can| would| will) /i,
   /^(?:i|we|you|someone|somebody|anyone|one of us|one of you) (?:really |also |still |just )?(?:need|needs|have|has|ought|want|wants) to /i,
   /^(?:i|we|you|someone|somebody|one of us|one of you) (?:should|must|could|shall|will|would have to|had better) /i,
