@@ -40,8 +40,8 @@ const orders: [name: string, marked: string, expected: string][] = [
   ["before governs all of its sentence", "Before {-leaving}, {+save the file} and {+mail the list}", "S1 S2 P0<1,2"],
   [
     "words that contradict themselves still give a plan",
-    "Before {-leaving}, {+save it} before {-leaving}",
-    "P0 S1<1! P2<2!",
+    "Before {-leaving}, then {+mail Ida}",
+    "P0 S1<1!",
   ],
 ];
 
