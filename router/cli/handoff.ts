@@ -1,0 +1,155 @@
+/**
+ * `cli.ts handoff …`: what people still have to do, and the evidence that they did it.
+ * @module
+ */
+import { basename, resolve } from "node:path";
+import type { Handoff } from "../../memory/mod.ts";
+import { type Arguments, wholeNumber } from "./arguments.ts";
+import { CliError, exit, usageError } from "./errors.ts";
+import { type Output, type Paint, visible, visibleLine } from "./output.ts";
+import { flagsOf, granted } from "./permissions.ts";
+import { openForCommand, placeOf } from "./place.ts";
+
+/** Bytes of a file of evidence at most. */
+const EVIDENCE_LIMIT = 512 * 2 ** 20;
+
+/** A handoff as JSON. */
+export function handoffJson(handoff: Handoff): Record<string, unknown> {
+  return {
+    id: handoff.id,
+    state: handoff.state,
+    task: handoff.task,
+    domain: handoff.domain,
+    created_at: handoff.createdAt,
+    closed_at: handoff.closedAt ?? null,
+    entry: handoff.entryId ?? null,
+    items: handoff.items.map((item, i) => ({
+      item: i + 1,
+      state: item.state,
+      action: item.action,
+      safety: item.safety,
+      evidence: item.evidence,
+      evidence_given: item.evidenceGiven ?? null,
+      done_at: item.doneAt ?? null,
+    })),
+  };
+}
+
+/** The lines of a checklist. */
+export function checklistText(items: Handoff["items"], paint: Paint): string {
+  return items.map(({ state, action, safety, evidence, evidenceGiven }, i) =>
+    [
+      `  ${i + 1}. [${state === "done" ? "x" : " "}] ${visibleLine(action)}`,
+      ...safety.map((note) => `       ! ${visibleLine(note)}`),
+      `       ${paint.dim(`evidence: ${visibleLine(evidence)}`)}`,
+      ...(evidenceGiven === undefined || evidenceGiven === null ? [] : [`       given: ${visibleLine(evidenceGiven)}`]),
+    ].join("\n")
+  ).join("\n");
+}
+
+function handoffText(handoff: Handoff, paint: Paint): string {
+  const { id, state, task, createdAt } = handoff;
+  return `${paint.bold(`Handoff ${id}`)} ${state} ${paint.dim(`since ${createdAt}`)}\n${visible(task)}\n\n${
+    checklistText(handoff.items, paint)
+  }`;
+}
+
+/** Number of a handoff and, behind a dot, of an item. */
+function numbersOf(word: string): { id: number; item?: number } {
+  const [, id, item] = /^(\d{1,15})(?:\.(\d{1,6}))?$/.exec(word) ?? [];
+  if (id === undefined) throw usageError(`a handoff has a number, such as 3, or 3.1 for its first item; got "${word}"`);
+  return { id: Number(id), item: item === undefined ? undefined : Number(item) };
+}
+
+/** Evidence as it is kept: a text, or name, size and hash of a file. @throws {CliError} it says nothing */
+async function evidenceFrom(given: string, output: Output): Promise<string> {
+  if (!/[\p{L}\p{N}]/u.test(given)) throw usageError("--evidence is empty: say what shows that it was done");
+  if (/\n/.test(given) || given.length > 1024) return given;
+  const path = resolve(given);
+  if (!granted({ name: "read", path })) {
+    if (/^\S+\.\w{1,5}$|^[~.]?\//.test(given)) {
+      const flags = flagsOf([{ name: "read", path }]);
+      output.notice(`"${given}" is kept as a text; if it is a file, ${flags} lets its hash be kept`);
+    }
+    return given;
+  }
+  let size: number;
+  try {
+    const info = Deno.statSync(path);
+    if (!info.isFile) return given;
+    size = info.size;
+  } catch {
+    return given;
+  }
+  if (size > EVIDENCE_LIMIT) throw new CliError(`${given} is larger than ${EVIDENCE_LIMIT / 2 ** 20} MiB`);
+  if (size === 0) throw new CliError(`${given} is empty and shows nothing`);
+  const { createHash } = await import("node:crypto");
+  const hash = createHash("sha256");
+  try {
+    using file = await Deno.open(path);
+    for await (const chunk of file.readable) hash.update(chunk);
+  } catch (error) {
+    throw new CliError(`${given} cannot be read: ${(error as Error).message}`, exit.failed, { cause: error });
+  }
+  return `file ${basename(path)}, ${size} bytes, sha256 ${hash.digest("hex")}`;
+}
+
+/** Runs a handoff command. @returns the exit code */
+export async function runHandoff(
+  { command, positionals, values }: Arguments,
+  standard: string,
+  output: Output,
+): Promise<number> {
+  const action = command.name.split(" ")[1];
+  const place = placeOf(values.db, standard);
+  const target = positionals[0] === undefined ? undefined : numbersOf(positionals[0]);
+  if (action !== "done" && target?.item !== undefined) {
+    throw usageError(`"${command.name}" takes a handoff, not an item`);
+  }
+  let item = target?.item;
+  if (values.item !== undefined) {
+    if (item !== undefined) throw usageError("--item and N.ITEM exclude each other");
+    item = wholeNumber("--item", values.item, 1, 999_999);
+  }
+  let evidence = "";
+  if (action === "done") {
+    if (values.evidence === undefined) {
+      throw usageError('"handoff done" needs --evidence: a text or a file that shows it');
+    }
+    evidence = await evidenceFrom(values.evidence, output);
+  }
+  const writes = action === "done" || action === "cancel";
+  using opened = await openForCommand(place, `"${command.name}"`, writes);
+  if (action === "list") {
+    const state = values.state ?? "open";
+    const all = opened?.memory.handoffs.list(state === "all" ? {} : { state: state as Handoff["state"] }) ?? [];
+    if (opened === null) output.notice(`there is no memory yet in ${place.path}`);
+    output.result({ handoffs: all.map(handoffJson), notices: output.notices }, (paint) => {
+      if (all.length === 0) return state === "all" ? "There is no handoff." : `There is no ${state} handoff.`;
+      return all.map(({ id, state, task, items, createdAt }) => {
+        const done = items.filter((one) => one.state === "done").length;
+        const head = `${paint.bold(String(id))}  ${state}  ${done}/${items.length} done`;
+        return `${head}  ${paint.dim(createdAt.slice(0, 16))}  ${visibleLine(task).slice(0, 100)}`;
+      }).join("\n");
+    });
+    return exit.done;
+  }
+  const { id } = target!;
+  const handoffs = opened?.memory.handoffs;
+  const before = handoffs?.get(id);
+  if (handoffs === undefined || before === undefined) throw new CliError(`there is no handoff ${id} in ${place.path}`);
+  if (item !== undefined && (item < 1 || item > before.items.length)) {
+    throw new CliError(`handoff ${id} has ${before.items.length} items, no item ${item}`);
+  }
+  if (writes && before.state !== "open") throw new CliError(`handoff ${id} is ${before.state} already`);
+  try {
+    if (action === "cancel") handoffs.cancel(id, values.reason);
+    else if (action === "done" && item !== undefined) handoffs.completeItem(id, item, evidence);
+    else if (action === "done") handoffs.complete(id, evidence);
+  } catch (error) {
+    throw new CliError((error as Error).message.replace(/\.$/, ""), exit.failed, { cause: error });
+  }
+  const after = handoffs.get(id)!;
+  output.result({ ...handoffJson(after), notices: output.notices }, (paint) => handoffText(after, paint));
+  return exit.done;
+}

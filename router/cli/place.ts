@@ -1,0 +1,107 @@
+/**
+ * Where the memory is and how it is opened with the permissions at hand. Planning goes on without: then the memory is in
+ * RAM, and one notice says with which flags it would stay.
+ * @module
+ */
+import { dirname, resolve } from "node:path";
+import type { Memory } from "../../memory/mod.ts";
+import { CliError, exit } from "./errors.ts";
+import type { Output } from "./output.ts";
+import { flagsOf, granted, type Need, requirePermissions } from "./permissions.ts";
+
+/** Which file the memory is. */
+export interface Place {
+  /** Absolute path. */
+  readonly path: string;
+  /** Whether `--db` named it. */
+  readonly named: boolean;
+}
+
+/** An open memory. */
+export interface OpenedMemory extends Disposable {
+  /** The memory. */
+  readonly memory: Memory;
+  /** Whether what is written stays. `file`: yes; `read-only`: a file that gives context only; `ram`: nothing stays. */
+  readonly kind: "file" | "read-only" | "ram";
+  /** Its file, where there is one. */
+  readonly path?: string;
+}
+
+/** The memory of a command line. @param standard path without `--db` */
+export function placeOf(db: string | undefined, standard: string): Place {
+  return db === undefined ? { path: standard, named: false } : { path: resolve(db), named: true };
+}
+
+/** What has to be granted; the folder where it is the standard one, so that the flags are the documented ones. */
+function needsOf({ path, named }: Place, write: boolean): Need[] {
+  const where = named ? path : dirname(path);
+  const needs: Need[] = [{ name: "read", path: where }];
+  return write ? [...needs, { name: "write", path: where }] : needs;
+}
+
+/** Whether a file is there; its folder is readable. */
+function exists(path: string): boolean {
+  try {
+    return Deno.statSync(path).isFile;
+  } catch {
+    return false;
+  }
+}
+
+/** Makes an error of the memory one of the command line. */
+function refused(error: unknown): CliError {
+  const message = error instanceof Error ? error.message : String(error);
+  return new CliError(message.replace(/\.$/, ""), exit.failed, { cause: error });
+}
+
+const opened = (memory: Memory, kind: OpenedMemory["kind"], path?: string): OpenedMemory => ({
+  memory,
+  kind,
+  path,
+  [Symbol.dispose]: () => memory[Symbol.dispose](),
+});
+
+/**
+ * The memory of a task, in whatever form the permissions allow.
+ * @throws {CliError} the file cannot be used, or `--db` names one that may not be
+ */
+export async function openForTask(place: Place, output: Output): Promise<OpenedMemory> {
+  const needs = needsOf(place, true);
+  const may = (name: "read" | "write") => granted({ name, path: place.path });
+  if (place.named) requirePermissions("--db", needs);
+  const { openMemory, openMemoryInRam, readMemory } = await import("../../memory/mod.ts");
+  try {
+    if (may("read") && may("write")) {
+      const folder = dirname(place.path);
+      if (!place.named && granted({ name: "write", path: folder })) Deno.mkdirSync(folder, { recursive: true });
+      return opened(openMemory(place.path), "file", place.path);
+    }
+    const flags = flagsOf(needs);
+    if (may("read") && exists(place.path)) {
+      output.notice(`the memory is read only: this task is not remembered without ${flags}`);
+      return opened(readMemory(place.path), "read-only", place.path);
+    }
+    output.notice(`the memory is in RAM and gone afterwards; ${flags} before the name of the script keep it`);
+    return opened(openMemoryInRam(), "ram");
+  } catch (error) {
+    throw refused(error);
+  }
+}
+
+/**
+ * The memory of a command about it; null where the standard one was never written.
+ * @param write whether the command changes it
+ * @throws {CliError} it cannot be used, or permissions are missing
+ */
+export async function openForCommand(place: Place, what: string, write: boolean): Promise<OpenedMemory | null> {
+  requirePermissions(what, needsOf(place, write));
+  if (!place.named && !exists(place.path)) return null;
+  const { openMemory, readMemory } = await import("../../memory/mod.ts");
+  try {
+    // Opening for writing would make the file.
+    if (write && !exists(place.path)) throw new CliError(`${place.path} does not exist`);
+    return opened(write ? openMemory(place.path) : readMemory(place.path), write ? "file" : "read-only", place.path);
+  } catch (error) {
+    throw error instanceof CliError ? error : refused(error);
+  }
+}
