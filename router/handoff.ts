@@ -29,6 +29,9 @@ export interface Checklist {
   readonly items: ChecklistItem[];
 }
 
+/** Characters of one order at most. */
+const LONGEST = 1000;
+
 const pronoun = /\b(?:it|them|these|those|its|their)\b/i;
 const own = /\b(?:the|an?|my|our|your|every|each|all)\s+\p{L}[^,;]*\b(?:it|them|its|their)\b/iu;
 
@@ -55,10 +58,11 @@ export function makeHandoff(classification: Classification): Checklist | undefin
     const points = part > 0 && pronoun.test(text) && !own.test(text);
     const before = points ? segments[part - 1].text : "";
     const waits = after.map((step) => steps[step - 1]).filter(({ by }) => by === "software");
-    let action = imperative(text);
+    let action = imperative(text.length > LONGEST ? `${text.slice(0, LONGEST).toWellFormed()}…` : text);
     if (waits.length > 0) {
       action += ` (only after ${waits.slice(0, 3).map(({ action }) => quote(action)).join(" and ")})`;
     } else if (points) action += ` (follows ${quote(before)})`;
+    action = action.toWellFormed();
     const dangers = points && segments[part - 1].domain === "human-action" ? `${text} ${before}` : text;
     items.push({
       action,

@@ -231,6 +231,10 @@ const evidenceRules: readonly EvidenceRule[] = [
     evidence: "time of the action, and a photo of the display, the switch or the machine's own boot line after it",
   },
   {
+    head: /\b(?:drive|travel|go|climb|accompany|attend|stand|stay|wait|escort|paddle|dive)\b/i,
+    evidence: "name, place and time of who was there, with a photo where one is allowed",
+  },
+  {
     pattern:
       /\b(?:gpus?|cpus?|ram|dimms?|(?:infiniband|network|graphics|mezzanine|raid|pcie?) cards?|modules?|m\.2|ssds?|(?:hard|disk|tape) drives?|disks?|cables?|psus?|power supply|fans?|blowers?|(?:mother|main|display|sensor) ?boards?|nics?|transceivers?|q?sfp\+?|attenuator|batter(?:y|ies)|ups|pdus?|servers?|racks?|sensors?|motors?|valves?|bulbs?|filters?|cartridges?|toner)\b/i,
     evidence: "photo of the finished state with label or serial number in view, and the date",
@@ -256,10 +260,6 @@ const evidenceRules: readonly EvidenceRule[] = [
   {
     head: /\b(?:feed|water|plant|harvest|walk|groom|milk|prune|trim)\b/i,
     evidence: "photo and time, and what was noticed",
-  },
-  {
-    head: /\b(?:drive|travel|go|climb|accompany|attend|stand|stay|wait|escort|paddle|dive)\b/i,
-    evidence: "name, place and time of who was there, with a photo where one is allowed",
   },
   {
     head:

@@ -154,7 +154,7 @@ function questionsOf(segment: Segment, givenFiles: number): string[] {
   }
   if (domain === "human-action") {
     const machine =
-      /\bthe (?:\p{L}+ )?(server|machine|node|computer|workstation|router|switch|rack|GPU|printer|robot|instrument|kiosk)s?\b/iu
+      /\bthe (?:\p{L}+ )?(server|machine|node|computer|workstation|router|switch|rack|GPU|printer|robot|instrument|kiosk)s?\b(?! (?:room|closet|hall|rack|park|cupboard)\b)/iu
         .exec(text);
     const rest = machine === null ? "" : text.slice(0, machine.index) + text.slice(machine.index + machine[0].length);
     if (machine !== null && !named.test(rest.replace(/^\p{L}+/u, ""))) {

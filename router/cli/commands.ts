@@ -88,6 +88,7 @@ export const options = {
       "EXECUTION_REPORT",
     ],
   },
+  anchor: { type: "string", value: "HEAD", text: "a head that an earlier check printed and that must still be there" },
   help: { type: "boolean", short: "h", text: "this text" },
   version: { type: "boolean", short: "V", text: "the version" },
 } as const satisfies Record<string, Option>;
@@ -207,7 +208,10 @@ Without an item every open item gets the evidence.`,
     name: "memory verify",
     usage: "",
     summary: "Checks the memory's audit chain, its file and its index; exit code 1 if anything is wrong.",
-    options: ["db"],
+    details:
+      `The report ends with the chain's head. Whoever notes it down elsewhere and gives it to a later check with --anchor
+finds also a chain that was computed anew as a whole.`,
+    options: ["anchor", "db"],
     positionals: [0, 0],
   },
   {

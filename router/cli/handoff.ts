@@ -23,8 +23,9 @@ export function handoffJson(handoff: Handoff): Record<string, unknown> {
     created_at: handoff.createdAt,
     closed_at: handoff.closedAt ?? null,
     entry: handoff.entryId ?? null,
-    items: handoff.items.map((item, i) => ({
-      item: i + 1,
+    reason: handoff.reason ?? null,
+    items: handoff.items.map((item) => ({
+      item: item.item,
       state: item.state,
       action: item.action,
       safety: item.safety,
@@ -37,12 +38,12 @@ export function handoffJson(handoff: Handoff): Record<string, unknown> {
 
 /** The lines of a checklist. */
 export function checklistText(items: Handoff["items"], paint: Paint): string {
-  return items.map(({ state, action, safety, evidence, evidenceGiven }, i) =>
+  return items.map(({ item, state, action, safety, evidence, evidenceGiven }) =>
     [
-      `  ${i + 1}. [${state === "done" ? "x" : " "}] ${visibleLine(action)}`,
+      `  ${item}. [${state === "done" ? "x" : " "}] ${visibleLine(action)}`,
       ...safety.map((note) => `       ! ${visibleLine(note)}`),
       `       ${paint.dim(`evidence: ${visibleLine(evidence)}`)}`,
-      ...(evidenceGiven === undefined || evidenceGiven === null ? [] : [`       given: ${visibleLine(evidenceGiven)}`]),
+      ...(evidenceGiven === undefined ? [] : [`       given: ${visibleLine(evidenceGiven)}`]),
     ].join("\n")
   ).join("\n");
 }
@@ -142,13 +143,9 @@ export async function runHandoff(
     throw new CliError(`handoff ${id} has ${before.items.length} items, no item ${item}`);
   }
   if (writes && before.state !== "open") throw new CliError(`handoff ${id} is ${before.state} already`);
-  try {
-    if (action === "cancel") handoffs.cancel(id, values.reason);
-    else if (action === "done" && item !== undefined) handoffs.completeItem(id, item, evidence);
-    else if (action === "done") handoffs.complete(id, evidence);
-  } catch (error) {
-    throw new CliError((error as Error).message.replace(/\.$/, ""), exit.failed, { cause: error });
-  }
+  if (action === "cancel") handoffs.cancel(id, values.reason);
+  else if (action === "done" && item !== undefined) handoffs.completeItem(id, item, evidence);
+  else if (action === "done") handoffs.complete(id, evidence);
   const after = handoffs.get(id)!;
   output.result({ ...handoffJson(after), notices: output.notices }, (paint) => handoffText(after, paint));
   return exit.done;

@@ -52,6 +52,10 @@ export async function main(args: readonly string[], wiring: Wiring): Promise<num
       tell(`error: ${error.message}`);
       return error.code;
     }
+    if (error instanceof Error && (error.name === "DatabaseError" || error.name === "MemoryError")) {
+      tell(`error: ${error.message.replace(/\.$/, "")}`);
+      return exit.failed;
+    }
     if (error instanceof Deno.errors.NotCapable) {
       tell(`error: a permission is missing: ${error.message}`);
       return exit.permission;

@@ -4,7 +4,7 @@
  */
 import type { EntryType, StoredEntry } from "../../memory/mod.ts";
 import { type Arguments, wholeNumber } from "./arguments.ts";
-import { CliError, exit, usageError } from "./errors.ts";
+import { exit, usageError } from "./errors.ts";
 import { type Output, safeJson, visible, visibleLine } from "./output.ts";
 import { openForCommand, placeOf } from "./place.ts";
 
@@ -50,73 +50,64 @@ export async function runMemory(
     return exit.done;
   }
   const { memory } = opened;
-  try {
-    switch (action) {
-      case "search": {
-        const hits = memory.search(query, { limit, type });
-        output.result(
-          { query, hits: hits.map(snake), notices: output.notices },
-          (paint) =>
-            hits.length === 0 ? "Nothing found." : hits.map(({ id, timestamp, tag, content }) => {
-              return `${paint.bold(String(id))}  ${paint.dim(timestamp.slice(0, 16))}  ${visibleLine(tag)}\n  ${
-                visibleLine(content).slice(0, 300)
-              }`;
-            }).join("\n"),
-        );
-        break;
-      }
-      case "recent": {
-        const entries = memory.recent({ limit, type });
-        output.result(
-          { entries: entries.map(entryJson), notices: output.notices },
-          (paint) =>
-            entries.length === 0 ? "Nothing yet." : entries.map(({ id, timestamp, fileType, tag, content }) => {
-              const head = `${paint.bold(String(id))}  ${paint.dim(timestamp.slice(0, 16))}  ${fileType}  ${
-                visibleLine(tag)
-              }`;
-              return `${head}\n${visible(content).slice(0, 600).split("\n").map((line) => `  ${line}`).join("\n")}`;
-            }).join("\n"),
-        );
-        break;
-      }
-      case "export": {
-        let lines: string[] = [];
-        for (const entry of memory.export()) {
-          lines.push(safeJson(entryJson(entry)));
-          if (lines.length < BATCH) continue;
-          output.write(`${lines.join("\n")}\n`);
-          lines = [];
-        }
-        if (lines.length > 0) output.write(`${lines.join("\n")}\n`);
-        break;
-      }
-      case "verify": {
-        const report = memory.verify();
-        output.result({ path: place.path, ...snake(report), notices: output.notices }, (paint) => {
-          const problems = report.problems.map((problem) => `  - ${visibleLine(problem)}`).join("\n");
-          return report.ok
-            ? `${paint.bold("ok")}: chain, file and index agree`
-            : `${paint.bold("NOT ok")}\n${problems}`;
-        });
-        return report.ok ? exit.done : exit.failed;
-      }
-      case "stats": {
-        const stats = snake(memory.stats());
-        output.result(
-          { path: place.path, ...stats, notices: output.notices },
-          (paint) =>
-            Object.entries(stats).map(([name, value]) =>
-              `${paint.bold(name)}: ${typeof value === "object" ? safeJson(value) : visibleLine(String(value))}`
-            ).join("\n"),
-        );
-        break;
-      }
+  switch (action) {
+    case "search": {
+      const hits = memory.search(query, { limit, type });
+      output.result(
+        { query, hits: hits.map(snake), notices: output.notices },
+        (paint) =>
+          hits.length === 0 ? "Nothing found." : hits.map(({ id, timestamp, tag, content }) => {
+            return `${paint.bold(String(id))}  ${paint.dim(timestamp.slice(0, 16))}  ${visibleLine(tag)}\n  ${
+              visibleLine(content).slice(0, 300)
+            }`;
+          }).join("\n"),
+      );
+      break;
     }
-  } catch (error) {
-    if (error instanceof Error && error.name === "DatabaseError") {
-      throw new CliError(error.message.replace(/\.$/, ""), exit.failed, { cause: error });
+    case "recent": {
+      const entries = memory.recent({ limit, type });
+      output.result(
+        { entries: entries.map(entryJson), notices: output.notices },
+        (paint) =>
+          entries.length === 0 ? "Nothing yet." : entries.map(({ id, timestamp, fileType, tag, content }) => {
+            const head = `${paint.bold(String(id))}  ${paint.dim(timestamp.slice(0, 16))}  ${fileType}  ${
+              visibleLine(tag)
+            }`;
+            return `${head}\n${visible(content).slice(0, 600).split("\n").map((line) => `  ${line}`).join("\n")}`;
+          }).join("\n"),
+      );
+      break;
     }
-    throw error;
+    case "export": {
+      let lines: string[] = [];
+      for (const entry of memory.export()) {
+        lines.push(safeJson(entryJson(entry)));
+        if (lines.length < BATCH) continue;
+        output.write(`${lines.join("\n")}\n`);
+        lines = [];
+      }
+      if (lines.length > 0) output.write(`${lines.join("\n")}\n`);
+      break;
+    }
+    case "verify": {
+      const report = memory.verify(values.anchor);
+      output.result({ path: place.path, ...snake(report), notices: output.notices }, (paint) => {
+        const problems = report.problems.map(({ message }) => `  - ${visibleLine(message)}`).join("\n");
+        return report.ok ? `${paint.bold("ok")}: chain, file and index agree` : `${paint.bold("NOT ok")}\n${problems}`;
+      });
+      return report.ok ? exit.done : exit.failed;
+    }
+    case "stats": {
+      const stats = snake(memory.stats());
+      output.result(
+        { path: place.path, ...stats, notices: output.notices },
+        (paint) =>
+          Object.entries(stats).map(([name, value]) =>
+            `${paint.bold(name)}: ${typeof value === "object" ? safeJson(value) : visibleLine(String(value))}`
+          ).join("\n"),
+      );
+      break;
+    }
   }
   return exit.done;
 }

@@ -79,6 +79,17 @@ function contentOf(report: Omit<TaskReport, "handoff" | "memory">): string {
   return lines.join("\n").toWellFormed();
 }
 
+/** A task's words, for telling whether two tasks are the same: the memory keeps no control characters and no megabytes. */
+const comparable = (task: string): string =>
+  task.slice(0, REMEMBERED).toWellFormed().replace(/[\p{Cc}\s]+/gu, " ").trim();
+
+/** A checklist as a handoff that nothing keeps. */
+function looseHandoff(checklist: Checklist | undefined): TaskHandoff | null {
+  if (checklist === undefined) return null;
+  const items = checklist.items.map((item, i) => ({ ...item, item: i + 1, state: "open" as const }));
+  return { id: null, stored: false, items };
+}
+
 /** Keeps the task, and its checklist beside it. */
 function remember(
   { memory, kind }: OpenedMemory,
@@ -89,12 +100,11 @@ function remember(
   const { classification, status, plan, executions } = report;
   const { task, domain } = classification;
   const kept = kind === "file";
-  const items = checklist?.items.map((item) => ({ ...item, state: "open" as const })) ?? [];
-  const loose: TaskHandoff | null = checklist === undefined ? null : { id: null, stored: false, items };
+  const loose = looseHandoff(checklist);
   const context = plan.context;
   if (kind === "read-only") return { handoff: loose, memory: { kind, entry: null, stored: false, context } };
   const fields = fiveFields(classification);
-  const { id, stored } = memory.append({
+  const added = memory.append({
     fileType: "DECISION",
     tag: `ROUTE:${domain}:${status}`,
     content: contentOf(report),
@@ -115,25 +125,22 @@ function remember(
       })),
     },
   });
-  const entry = id ?? null;
-  const noted = { kind, entry: kept ? entry : null, stored: kept && stored, context };
+  if (kept && added.stored && added.notice !== undefined) output.notice(added.notice.replace(/\.$/, ""));
+  const entry = added.id;
+  const noted = { kind, entry: kept ? entry : null, stored: kept && added.stored, context };
   if (checklist === undefined || !kept) {
     if (checklist !== undefined) output.notice("the handoff is shown only: no memory keeps it");
     return { handoff: loose, memory: noted };
   }
   // The same task again is the same work: a second list would let one of them be forgotten.
-  const open = memory.handoffs.list({ state: "open" }).find((handoff) => handoff.task === task.toWellFormed());
+  const same = comparable(task);
+  const open = memory.handoffs.list({ state: "open" }).find((handoff) => comparable(handoff.task) === same);
   if (open !== undefined) {
     output.notice(`handoff ${open.id} is open for this task already; no second one was made`);
     return { handoff: { id: open.id, stored: true, items: open.items }, memory: noted };
   }
-  const number = memory.handoffs.create({
-    ...checklist,
-    task: task.toWellFormed(),
-    items: checklist.items.map((item) => ({ ...item, action: item.action.toWellFormed() })),
-    ...(entry !== null && { entryId: entry }),
-  });
-  return { handoff: { id: number, stored: true, items }, memory: noted };
+  const number = memory.handoffs.create({ ...checklist, ...(entry !== null && { entryId: entry }) });
+  return { handoff: { ...loose!, id: number, stored: true }, memory: noted };
 }
 
 /** Whether an executor's text is a result, not the reason why there is none. */
@@ -181,8 +188,8 @@ export function reportJson(report: TaskReport, notices: readonly string[]): Reco
     handoff: handoff === null ? null : {
       id: handoff.id,
       stored: handoff.stored,
-      items: handoff.items.map(({ action, safety, evidence, state }, i) => ({
-        item: i + 1,
+      items: handoff.items.map(({ item, action, safety, evidence, state }) => ({
+        item,
         state,
         action,
         safety,
@@ -234,7 +241,21 @@ export async function runTask(args: Arguments, wiring: Wiring, output: Output): 
   const states = stepStates(plan, executions);
   const status = statusOf(classification, plan, states);
   const known = { classification, status, plan, states, executions };
-  const report = { ...known, ...remember(opened, known, makeHandoff(classification), output) };
+  const checklist = makeHandoff(classification);
+  let code: number = status === "failed" ? exit.failed : exit.done;
+  let kept: ReturnType<typeof remember>;
+  try {
+    kept = remember(opened, known, checklist, output);
+  } catch (error) {
+    // What was worked out is shown all the same; that it is not kept makes the command fail.
+    output.notice(`nothing was remembered: ${error instanceof Error ? error.message.replace(/\.$/, "") : error}`);
+    kept = {
+      handoff: looseHandoff(checklist),
+      memory: { kind: opened.kind, entry: null, stored: false, context: plan.context },
+    };
+    code = exit.failed;
+  }
+  const report = { ...known, ...kept };
   output.result(reportJson(report, output.notices), (paint) => renderTask(report, paint));
-  return status === "failed" ? exit.failed : exit.done;
+  return code;
 }

@@ -1,0 +1,126 @@
+/** `cli.ts handoff …`: a checklist stays open until there is evidence for every item. */
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { Scratch } from "./_cli.ts";
+
+const two = "Reseat the GPU power cable and sweep the corridor with a broom";
+
+/** A memory with one handoff of two items. */
+async function opened(scratch: Scratch): Promise<string> {
+  const { json } = await scratch.run([two]);
+  assert.equal(json.handoff.items.length, 2, JSON.stringify(json.human_segments));
+  return String(json.handoff.id);
+}
+
+Deno.test("a handoff is open until every item has evidence", async () => {
+  using scratch = new Scratch();
+  const id = await opened(scratch);
+  const { json: listed } = await scratch.run(["handoff", "list"]);
+  assert.deepEqual(listed.handoffs.map(({ id, state }: { id: number; state: string }) => [String(id), state]), [[
+    id,
+    "open",
+  ]]);
+  const first = await scratch.run(["handoff", "done", `${id}.1`, "--evidence", "photo 1 of 2, Ida, 14:05"]);
+  assert.equal(first.code, 0);
+  assert.equal(first.json.state, "open");
+  assert.deepEqual(first.json.items.map(({ state }: { state: string }) => state), ["done", "open"]);
+  assert.equal(first.json.items[0].evidence_given, "photo 1 of 2, Ida, 14:05");
+  const second = await scratch.run(["handoff", "done", id, "--item", "2", "--evidence", "photo of the floor"]);
+  assert.equal(second.json.state, "done");
+  assert.ok(second.json.closed_at);
+  assert.deepEqual((await scratch.run(["handoff", "list"])).json.handoffs, []);
+  assert.equal((await scratch.run(["handoff", "list", "--state", "done"])).json.handoffs.length, 1);
+  assert.equal((await scratch.run(["handoff", "list", "--state", "all"])).json.handoffs.length, 1);
+  const again = await scratch.run(["handoff", "done", id, "--evidence", "once more"]);
+  assert.equal(again.code, 1);
+  assert.match(again.err, /is done already/);
+  assert.equal((await scratch.run(["memory", "verify"])).code, 0);
+});
+
+Deno.test("evidence for a whole handoff goes to every open item", async () => {
+  using scratch = new Scratch();
+  const id = await opened(scratch);
+  await scratch.run(["handoff", "done", `${id}.2`, "--evidence", "broom seen"]);
+  const { json } = await scratch.run(["handoff", "done", id, "--evidence", "Ida, 14:05, all of it"]);
+  assert.equal(json.state, "done");
+  assert.deepEqual(json.items.map(({ evidence_given }: { evidence_given: string }) => evidence_given), [
+    "Ida, 14:05, all of it",
+    "broom seen",
+  ]);
+});
+
+Deno.test("a file as evidence is kept as its name, size and hash", async () => {
+  using scratch = new Scratch();
+  const id = await opened(scratch);
+  const bytes = new Uint8Array([1, 2, 3, 4]);
+  const photo = scratch.file("photo.jpg", bytes);
+  const hash = createHash("sha256").update(bytes).digest("hex");
+  const { json } = await scratch.run(["handoff", "done", `${id}.1`, "--evidence", photo]);
+  assert.equal(json.items[0].evidence_given, `file photo.jpg, 4 bytes, sha256 ${hash}`);
+  const nothing = await scratch.run(["handoff", "done", `${id}.2`, "--evidence", scratch.file("empty.jpg", "")]);
+  assert.equal(nothing.code, 1);
+  assert.match(nothing.err, /empty\.jpg is empty and shows nothing/);
+  const forbidden = await scratch.run(["handoff", "done", `${id}.2`, "--evidence", "/elsewhere/photo.jpg"]);
+  assert.match(forbidden.err, /"\/elsewhere\/photo\.jpg" is kept as a text; .* --allow-read=\/elsewhere\/photo\.jpg/);
+  assert.equal(forbidden.json.items[1].evidence_given, "/elsewhere/photo.jpg");
+});
+
+Deno.test("a cancelled handoff stays cancelled, with its reason in the record", async () => {
+  using scratch = new Scratch();
+  const id = await opened(scratch);
+  const { code, json } = await scratch.run(["handoff", "cancel", id, "--reason", "the server was sold"]);
+  assert.equal(code, 0);
+  assert.equal(json.state, "cancelled");
+  const done = await scratch.run(["handoff", "done", id, "--evidence", "photo"]);
+  assert.equal(done.code, 1);
+  assert.match(done.err, /is cancelled already/);
+  assert.equal((await scratch.run(["handoff", "list", "--state", "cancelled"])).json.handoffs.length, 1);
+});
+
+Deno.test("numbers that there are not are one sentence and exit code 1", async () => {
+  using scratch = new Scratch();
+  const id = await opened(scratch);
+  const cases: [string[], RegExp][] = [
+    [["handoff", "show", "99"], /there is no handoff 99 in .*memory\.db/],
+    [["handoff", "done", "99", "--evidence", "x1"], /there is no handoff 99/],
+    [["handoff", "cancel", "99"], /there is no handoff 99/],
+    [["handoff", "done", `${id}.3`, "--evidence", "x1"], /has 2 items, no item 3/],
+    [["handoff", "done", `${id}.0`, "--evidence", "x1"], /has 2 items, no item 0/],
+  ];
+  for (const [args, message] of cases) {
+    const { code, out, err } = await scratch.run(args);
+    assert.equal(code, 1, err);
+    assert.equal(out, "");
+    assert.match(err, message);
+  }
+  assert.equal((await scratch.run(["handoff", "show", id])).json.state, "open");
+});
+
+Deno.test("handoffs as text show the checklist, with control characters of a task made visible", async () => {
+  using scratch = new Scratch();
+  const { json } = await scratch.run(["Reseat the GPU\u001b[2J power cable in aisle 4"]);
+  const { out } = await scratch.run(["handoff", "show", String(json.handoff.id), "--format", "text"]);
+  assert.match(out, /^Handoff 1 open since/);
+  assert.match(out, /1\. \[ \] Reseat the GPU.?\[2J power cable/);
+  assert.match(out, /! Mains: /);
+  assert.match(out, /evidence: photo/);
+  // deno-lint-ignore no-control-regex
+  assert.doesNotMatch(out, /\u001b/);
+  const list = await scratch.run(["handoff", "list", "--format", "text"]);
+  assert.match(list.out, /^1\s+open\s+0\/1 done/);
+});
+
+Deno.test("handoff commands name the flags that are missing, with exit code 3", async () => {
+  using scratch = new Scratch();
+  const id = await opened(scratch);
+  const [read] = scratch.flags;
+  const { cli } = await import("./_cli.ts");
+  const list = await cli(["handoff", "list", "--db", scratch.db]);
+  assert.equal(list.code, 3);
+  assert.match(list.err, /^error: "handoff list" needs --allow-read=.*memory\.db before the name of the script\n$/);
+  const done = await cli(["handoff", "done", id, "--evidence", "seen", "--db", scratch.db], { flags: [read] });
+  assert.equal(done.code, 3);
+  assert.match(done.err, /^error: "handoff done" needs --allow-write=.*memory\.db /);
+  const standard = await cli(["handoff", "list"]);
+  assert.match(standard.err, /needs --allow-read=AI-Memory before/);
+});
