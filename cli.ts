@@ -42,7 +42,13 @@ async function runDenoTask(deno: string, root: string, args: readonly string[]):
     stdout: "piped",
     stderr: "inherit",
   }).spawn();
-  const { code, stdout } = await child.output();
+  // Who ends this program ends the training: it closes its session in order, and what it printed is still reported.
+  const signals: Deno.Signal[] = ["SIGINT", "SIGTERM", "SIGHUP"];
+  const forward = signals.map((signal) => () => child.kill(signal));
+  signals.forEach((signal, i) => Deno.addSignalListener(signal, forward[i]));
+  const { code, stdout } = await child.output().finally(() =>
+    signals.forEach((signal, i) => Deno.removeSignalListener(signal, forward[i]))
+  );
   const text = new TextDecoder().decode(stdout).trimEnd();
   if (code !== 0) throw new Error(`\`${line}\` ended with exit code ${code}; its message stands on standard error`);
   const end = text.length > REPORTED ? `…${text.slice(-REPORTED)}` : text;
@@ -75,10 +81,12 @@ function research(run: { prepare: boolean; train: boolean }, options: ResearchOp
       train: (request: ResearchRequest) => {
         const session = request.session || options.hours !== undefined || options.experiments !== undefined;
         const names = ["preset", "source", "seconds"] as const;
+        const tag = request.tag === undefined ? [] : ["--tag", request.tag];
         return session
           ? runDenoTask(deno, root, [
             "overnight",
             ...taskArguments(request, options, [...names, "hours", "experiments"]),
+            ...tag,
           ])
           : runDenoTask(deno, root, ["train", ...taskArguments(request, options, names)]);
       },

@@ -20,6 +20,8 @@ export interface Execution {
   readonly executor: string;
   /** Whether it only reads. */
   readonly effect: Executor["effect"];
+  /** Whether it was run; else the result's steps are what it would do. */
+  readonly ran: boolean;
   /** What came of it. */
   readonly result: ExecutorResult;
 }
@@ -96,7 +98,7 @@ export async function runDigital(
     const context: ExecutorContext = {
       ...files,
       task: classification.task,
-      segment: steps.map(({ action }) => action).join("; "),
+      segment: steps.map(({ action }) => action).join("\n"),
       home,
       sessionsFolder: home === undefined ? undefined : `${home}/sessions`,
       now,
@@ -110,7 +112,7 @@ export async function runDigital(
         used: [],
         steps: executor.steps(context),
       };
-      executions.push({ steps: numbers, executor: executor.name, effect: executor.effect, result });
+      executions.push({ steps: numbers, executor: executor.name, effect: executor.effect, ran: false, result });
       continue;
     }
     // One file after the other: an executor takes one text.
@@ -122,6 +124,7 @@ export async function runDigital(
         steps: numbers,
         executor: executor.name,
         effect: executor.effect,
+        ran: true,
         result: seen.has(same) ? { ...result, text: "" } : result,
       });
       seen.add(same);

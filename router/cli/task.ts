@@ -173,15 +173,15 @@ export function reportJson(report: TaskReport, notices: readonly string[]): Reco
       verification_targets: plan.verificationTargets,
     },
     executor: executions[0]?.executor ?? null,
-    executions: executions.map(({ steps, executor, effect, result }) => ({
+    executions: executions.map(({ steps, executor, effect, ran, result }) => ({
       steps,
       executor,
       effect,
       status: result.status,
       title: result.title,
       used: result.used,
-      did: result.status === "planned" ? [] : result.steps,
-      would_do: result.status === "planned" ? result.steps : [],
+      did: ran ? result.steps : [],
+      would_do: ran ? [] : result.steps,
       message: isOutput(result.status) ? null : result.text,
     })),
     output: texts.length === 0 ? null : texts.join("\n\n"),
