@@ -2,6 +2,7 @@
  * The commands and their options, as data: the reader of arguments, the help and the completions stand on this one table.
  * @module
  */
+import { entryTypes } from "../../memory/entries.ts";
 
 /** One option. */
 export interface Option {
@@ -77,16 +78,7 @@ export const options = {
     type: "string",
     value: "TYPE",
     text: "only entries of this type",
-    choices: [
-      "CONTEXT",
-      "DECISION",
-      "PROGRESS",
-      "PATTERN",
-      "BRIEF",
-      "RESEARCH_REPORT",
-      "PLAN_REPORT",
-      "EXECUTION_REPORT",
-    ],
+    choices: entryTypes,
   },
   anchor: { type: "string", value: "HEAD", text: "a head that an earlier check printed and that must still be there" },
   help: { type: "boolean", short: "h", text: "this text" },

@@ -26,6 +26,11 @@ const REMEMBERED = 4000;
 /** Characters of an executor's text that go into it. */
 const REMEMBERED_OUTPUT = 600;
 
+/** How sessions are found; which folder it is cannot be known without the environment. */
+const SESSIONS =
+  "sessions are looked for with --allow-env=RESEARCHSWARM_HOME,XDG_CACHE_HOME,HOME and --allow-read of the folder that these " +
+  "name (~/.cache/researchswarm), before the name of the script";
+
 /** How a whole task stands. */
 export type TaskStatus = "planned" | "done" | "awaiting-human" | "needs-clarification" | "failed";
 
@@ -227,16 +232,20 @@ export async function runTask(args: Arguments, wiring: Wiring, output: Output): 
   if (judging !== null) classification = await judging.askJudge(judge!, classification, output);
   const context = opened.memory.context(task.slice(0, REMEMBERED), CONTEXT_ENTRIES);
   const plan = makePlan(classification, context, { givenFiles: inputs.length });
+  const home = await wiring.home();
   const executions = await runDigital(classification, plan, {
     inputs,
     routeOnly: values["route-only"] === true,
     executors,
     mayTrain: run.train || run.prepare,
-    home: await wiring.home(),
+    home,
     notice: (text) => output.notice(text),
   });
   if ((run.prepare || run.train) && !executions.some(({ effect }) => effect === "train")) {
     output.notice("nothing of this task prepares or trains, so nothing was run");
+  }
+  if (home === undefined && executions.some(({ result }) => result.text.includes("RESEARCHSWARM_HOME"))) {
+    output.notice(SESSIONS);
   }
   const states = stepStates(plan, executions);
   const status = statusOf(classification, plan, states);
