@@ -4,7 +4,8 @@
  * @module
  */
 import { InputError } from "./files.ts";
-import { oneLine, safeText } from "./safe_text.ts";
+import { pathsIn } from "./paths.ts";
+import { inlineCode, oneLine, safeText } from "./safe_text.ts";
 import { redactSecrets } from "./secrets.ts";
 import type { Executor, ExecutorContext, ExecutorResult, ExecutorStatus } from "./types.ts";
 
@@ -90,10 +91,16 @@ export function defineExecutor(spec: ExecutorSpec): Executor {
         const cut = outcome.text.length > LONGEST
           ? `${outcome.text.slice(0, LONGEST)}\n\n_Cut here: the result has ${outcome.text.length} characters._`
           : outcome.text;
+        const target = outcome.status === undefined || outcome.status === "done"
+          ? pathsIn(context.segment).find((path) => path.target)?.path
+          : undefined;
+        const note = target === undefined
+          ? ""
+          : `\n\n_Nothing was written to ${inlineCode(target)}: executors only read. This is the text._`;
         return {
           status: outcome.status ?? "done",
           title: clean(oneLine(outcome.title)),
-          text: clean(cut).trim(),
+          text: clean(cut + note).trim(),
           used: work.used.map((one) => clean(oneLine(one, 400))),
           steps: work.steps.map((one) => clean(oneLine(one, 400))),
         };

@@ -26,7 +26,13 @@ export interface NamedPath {
   readonly path: string;
   /** Whether it can hardly be anything else; the others count only if they exist. */
   readonly certain: boolean;
+  /** Whether the result is to be written there, rather than something read. */
+  readonly target: boolean;
 }
+
+/** Words before a file that something is to be written to. */
+const writing =
+  /\b(?:save|write|store|put|export|output|dump|append|place|file)\b[^;\n]{0,80}?\b(?:to|into|in|as|under|at)\s+(?:a\s+file\s+(?:called\s+|named\s+)?|the\s+file\s+)?["'`“]?$|\b(?:save|store)\s+(?:it\s+)?as\s+["'`“]?$/i;
 
 /** Whether a word is the name of a file. */
 function fileLike(word: string): boolean | "perhaps" {
@@ -45,22 +51,29 @@ function fileLike(word: string): boolean | "perhaps" {
 /** The files and folders that a text names, in order, each once. */
 export function pathsIn(text: string): NamedPath[] {
   const found = new Map<string, NamedPath>();
-  const add = (path: string, quoted: boolean) => {
+  const add = (path: string, quoted: boolean, before: string) => {
     const like = fileLike(path);
     if (like === false || found.has(path)) return;
-    found.set(path, { path, certain: like === true || (quoted && path.includes("/")) });
+    const target = writing.test(before.slice(-140));
+    found.set(path, { path, certain: like === true || (quoted && path.includes("/")), target });
   };
   const head = text.slice(0, 20_000);
   // Quoted names may hold spaces.
-  const rest = head.replace(/(["'`“„«‘])([^"'`”“»’\n]{1,300})["'`”“»’]/g, (whole, _open, inner: string) => {
+  const rest = head.replace(/(["'`“„«‘])([^"'`”“»’\n]{1,300})["'`”“»’]/g, (whole, _open, inner: string, at: number) => {
     const like = /^[^\s].*[^\s]$|^\S$/.test(inner) ? fileLike(inner) : false;
     if (like === false || (/\s/.test(inner) && like !== true)) return whole;
-    add(inner, true);
-    return " ";
+    add(inner, true, head.slice(0, at));
+    return " ".repeat(whole.length);
   });
-  for (const [word] of rest.matchAll(/[^\s"'`“”„«»<>()[\]{}|,;!?…]+/g)) {
+  for (const { 0: word, index } of rest.matchAll(/[^\s"'`“”„«»<>()[\]{}|,;!?…]+/g)) {
     const bare = word.replace(/[.:]+$/, "").replace(/^[:=]+/, "").replace(/['’]s$/, "").replace(/:\d+(?::\d+)?$/, "");
-    if (bare !== "") add(bare.includes("=") ? bare.slice(bare.indexOf("=") + 1) : bare, false);
+    if (bare !== "") {
+      add(
+        bare.includes("=") ? bare.slice(bare.indexOf("=") + 1) : bare,
+        false,
+        rest.slice(Math.max(0, index - 140), index),
+      );
+    }
   }
   return [...found.values()];
 }

@@ -51,7 +51,7 @@ export function inlineCode(text: string, limit = 160): string {
 }
 
 /** The text as a cell of a Markdown table. */
-export function tableCell(text: string, limit = 120): string {
+export function tableCell(text: string, limit = 260): string {
   return oneLine(text, limit).replaceAll("\\", "\\\\").replaceAll("|", "\\|");
 }
 

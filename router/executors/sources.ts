@@ -71,8 +71,9 @@ export async function gatherSources(
   const given = givenInput(context, work);
   if (given !== null && !options.beside) return [given];
   const sources = given === null ? [] : [given];
-  const inSegment = pathsIn(context.segment);
-  for (const { path, certain } of inSegment.length > 0 ? inSegment : pathsIn(context.task)) {
+  const named = (text: string) => pathsIn(text).filter(({ target }) => !target);
+  const inSegment = named(context.segment);
+  for (const { path, certain } of inSegment.length > 0 ? inSegment : named(context.task)) {
     if (sources.length >= MOST_FILES) break;
     checkNames(path);
     let kind: Awaited<ReturnType<typeof kindOf>>;

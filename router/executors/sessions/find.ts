@@ -103,7 +103,7 @@ export async function findNights(context: ExecutorContext, work: Work): Promise<
   if (sessionsFolder === undefined) {
     return { ...nothing, account: "No folder of sessions was given to look in (it lies under RESEARCHSWARM_HOME)." };
   }
-  const { SessionStore } = await import("../../../memory/mod.ts");
+  const { SessionStore } = await import("../../../memory/sessions.ts");
   const names = await folders(context);
   const wanted = readWanted(`${context.segment}\n${context.task}`, names, now);
   const all: Night[] = [];
@@ -136,14 +136,21 @@ export async function findNights(context: ExecutorContext, work: Work): Promise<
   }
   all.sort((a, b) => +(a.begun ?? 0) - +(b.begun ?? 0));
   const nights = choose(all, wanted);
-  for (const { path } of nights) work.read(path);
+  // Where none is meant, the others are listed, which uses them too.
+  for (const { path } of nights.length > 0 ? nights : all.slice(-8)) work.read(path);
   const where = inlineCode(sessionsFolder, 300);
-  work.did(`Looked for ${describe(wanted)} in ${sessionsFolder} (${names.length} folders) and read ${nights.length}`);
+  work.did(
+    `Looked for ${
+      describe(wanted)
+    } in ${sessionsFolder} (${names.length} there), opened ${all.length}, used ${nights.length}`,
+  );
   const account = [
     `Looked for ${describe(wanted)} in ${where}.`,
     names.length === 0 ? "There is no session there." : "",
     nights.length === 0 && all.length > 0
-      ? `There are ${all.length} others:\n\n${all.slice(-8).reverse().map((one) => `- ${nightLine(one)}`).join("\n")}`
+      ? `${all.length === 1 ? "There is one other" : `There are ${all.length} others`}:\n\n${
+        all.slice(-8).reverse().map((one) => `- ${nightLine(one)}`).join("\n")
+      }`
       : "",
     nights.length === 0 && all.length === 0 && withoutDatabase > 0 && wanted.kind !== "tags"
       ? `The ${withoutDatabase} folders there hold no session.db.`

@@ -3,7 +3,8 @@
  * ended, what it gained. Knows no text for people.
  * @module
  */
-import type { ExperimentRow, RunRow, SessionStore } from "../../../memory/mod.ts";
+import type { ExperimentRow, RunRow } from "../../../memory/session_rows.ts";
+import type { SessionStore } from "../../../memory/sessions.ts";
 
 /** How an experiment ended; `open` where it has not. */
 export type TrialState = "kept" | "discarded" | "crashed" | "refused" | "open";
