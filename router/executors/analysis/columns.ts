@@ -29,7 +29,7 @@ export interface ColumnSummary {
 /** Different values that are told apart in a column. */
 const MOST_VALUES = 2000;
 
-const missing = /^(?:|na|n\/a|n\.a\.|nan|null|none|nil|undefined|missing|unknown|\?|-|—|\\n|#n\/a)$/i;
+const missing = /^(?:|na|n\/a|n\.a\.|nan|null|none|nil|undefined|missing|\?|-|—|\\n|#n\/a)$/i;
 const integer = /^[+-]?(?:\d{1,18}|\d{1,3}(?:[,_ ]\d{3})+)$/;
 const decimal = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$|^[+-]?\d{1,3}(?:,\d{3})+\.\d+$|^[+-]?inf(?:inity)?$/i;
 const decimalComma = /^[+-]?\d+,\d+$/;

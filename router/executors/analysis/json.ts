@@ -54,7 +54,7 @@ function cellOf(value: unknown): string {
 
 /** Columns over the fields of records that come one by one. */
 class FieldTable {
-  readonly #columns = new Map<string, { column: Column; seen: number }>();
+  readonly #columns = new Map<string, { column: Column; seen: number; nested: Record<"list" | "object", number> }>();
   #records = 0;
 
   add(record: Record<string, unknown>): void {
@@ -62,18 +62,22 @@ class FieldTable {
       let entry = this.#columns.get(name);
       if (entry === undefined) {
         if (this.#columns.size >= MOST_COLUMNS) continue;
-        this.#columns.set(name, entry = { column: new Column(name), seen: 0 });
+        this.#columns.set(name, entry = { column: new Column(name), seen: 0, nested: { list: 0, object: 0 } });
       }
       entry.column.add(cellOf(value));
       entry.seen++;
+      if (typeof value === "object" && value !== null) entry.nested[Array.isArray(value) ? "list" : "object"]++;
     }
     this.#records++;
   }
 
   summaries(): ColumnSummary[] {
-    return [...this.#columns.values()].map(({ column, seen }) => {
+    return [...this.#columns.values()].map(({ column, seen, nested }) => {
       column.absent(this.#records - seen);
-      return column.summary();
+      const summary = column.summary();
+      const filled = summary.count - summary.missing;
+      const kind = (["list", "object"] as const).find((kind) => nested[kind] > 0.5 * filled);
+      return kind === undefined ? summary : { ...summary, type: kind, range: "" };
     });
   }
 }
@@ -108,8 +112,9 @@ export async function jsonShape(root: unknown, pause: () => Promise<void> = asyn
       // An object with very many keys is a map: its keys are data, not structure.
       const map = keys.length > 60;
       for (const key of keys.reverse()) {
-        const name = map ? "*" : key.length > 60 ? key.slice(0, 60) + "…" : key;
-        stack.push({ value: value[key], path: path === "" ? name : `${path}.${name}`, level: level + 1 });
+        const name = map ? "*" : /^[\w$-]{1,60}$/.test(key) ? key : `[${JSON.stringify(key.slice(0, 60))}]`;
+        const joint = path === "" || name.startsWith("[") ? "" : ".";
+        stack.push({ value: value[key], path: `${path}${joint}${name}`, level: level + 1 });
       }
     }
   }

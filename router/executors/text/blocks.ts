@@ -39,7 +39,7 @@ function linesStandAlone(lines: readonly string[]): boolean {
   const longest = lines.reduce((most, line) => Math.max(most, line.trim().length), 0);
   const begins = lines.filter((line) => /^\s*["'“‘(\[]*[\p{Lu}\p{N}\p{Lo}]/u.test(line)).length / lines.length;
   const full = lines.slice(0, -1).filter((line) => line.trim().length > 0.75 * longest).length / (lines.length - 1);
-  return begins > 0.8 && (full < 0.5 || longest > 160) && longest < 2000;
+  return begins > 0.8 && (full <= 0.5 || longest > 160) && longest < 2000;
 }
 
 /** Cuts a text into blocks. @param source line breaks of any kind */
