@@ -2,9 +2,8 @@
 import { DatabaseSync } from "node:sqlite";
 import { deepStrictEqual as equal, ok, throws } from "node:assert";
 import {
-  appendEntry,
   DatabaseError,
-  openMemory,
+  openDatabase,
   type RunMeasures,
   sessionSchema,
   SessionStore,
@@ -162,13 +161,11 @@ Deno.test("the log of decisions can be added to and nothing else", () =>
     database.close();
   }));
 
-Deno.test("commits reach the disk: the database is in WAL with full synchronisation", () =>
+Deno.test("commits of a session reach the disk: the database is in WAL with full synchronisation", () =>
   withFolder((folder) => {
-    const path = `${folder}/memory.db`;
-    const database = openMemory(path);
+    using database = openDatabase(`${folder}/session.db`, sessionSchema, true);
     equal(Object.values(database.prepare("PRAGMA journal_mode").get()!), ["wal"]);
     equal(Object.values(database.prepare("PRAGMA synchronous").get()!), [2]);
-    database.close();
   }));
 
 Deno.test("a damaged, foreign, newer or empty session.db is refused in one sentence and left as it is", () =>
@@ -240,23 +237,4 @@ Deno.test("what a killed process had committed is there, though the database was
     await reader.cancel();
     using store = SessionStore.open(path);
     equal(store.experiments().map(({ state }) => state), ["proposed"]);
-  }));
-
-Deno.test("the memory opens files of the Python original and adds entries that it can hold", () =>
-  withFolder((folder) => {
-    const path = `${folder}/memory.db`;
-    const original = new DatabaseSync(path);
-    original.exec(`CREATE TABLE entries (id INTEGER PRIMARY KEY AUTOINCREMENT,
-      file_type TEXT NOT NULL CHECK(file_type IN ('CONTEXT', 'DECISION', 'PROGRESS', 'PATTERN', 'BRIEF',
-        'RESEARCH_REPORT', 'PLAN_REPORT', 'EXECUTION_REPORT')),
-      timestamp TEXT NOT NULL, tag TEXT NOT NULL, content TEXT NOT NULL, metadata TEXT DEFAULT '{}',
-      phase TEXT DEFAULT NULL, progress_status TEXT DEFAULT NULL, embedding BLOB DEFAULT NULL);
-      INSERT INTO entries (file_type, timestamp, tag, content) VALUES ('BRIEF', '2026-06-27', 'BRIEF:x', 'hello')`);
-    original.close();
-    const memory = openMemory(path);
-    appendEntry(memory, { fileType: "DECISION", tag: "SESSION:t:exp_001", content: "c", metadata: { a: 1 } });
-    const rows = memory.prepare("SELECT file_type, content, metadata FROM entries ORDER BY id").all();
-    equal(rows.map((row) => Object.values(row)), [["BRIEF", "hello", "{}"], ["DECISION", "c", '{"a":1}']]);
-    throws(() => appendEntry(memory, { fileType: "NONSENSE" as "BRIEF", tag: "x", content: "" }), /CHECK/);
-    memory.close();
   }));

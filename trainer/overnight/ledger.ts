@@ -4,7 +4,7 @@
  * @module
  */
 import { dirname, join } from "node:path";
-import { appendEntry, type ExperimentRow, openMemory, type RunRow, type SessionStore } from "../../memory/mod.ts";
+import { type ExperimentRow, openMemory, rememberDecisions, type RunRow, type SessionStore } from "../../memory/mod.ts";
 
 const HEADER = "commit\tval_bpb\tmemory_gb\tstatus\tdescription";
 
@@ -98,34 +98,15 @@ export function tableText(store: SessionStore): string {
 }
 
 /**
- * Enters decisions into the general memory, each once: an entry of the same tag and time is the same decision (a tag
- * alone is not: a session may have been deleted and its name used again). Never stops a session.
+ * Enters decisions into the general memory, each once. Never stops a session.
  * @returns what went wrong, or null
  */
-export function rememberDecisions(path: string, tag: string, experiments: readonly ExperimentRow[]): string | null {
+export function enterDecisions(path: string, tag: string, experiments: readonly ExperimentRow[]): string | null {
   try {
     Deno.mkdirSync(dirname(path), { recursive: true });
-    const memory = openMemory(path);
-    try {
-      const known = memory.prepare("SELECT 1 FROM entries WHERE tag = ? AND timestamp = ?");
-      for (const experiment of experiments) {
-        const { id, state, valBpb, commit, agent, origin, reason, hypothesis, decidedAt } = experiment;
-        const label = `SESSION:${tag}:exp_${String(id).padStart(3, "0")}`;
-        if (known.get(label, decidedAt) !== undefined) continue;
-        appendEntry(memory, {
-          fileType: "DECISION",
-          timestamp: decidedAt ?? undefined,
-          tag: label,
-          content: `${describe(experiment)}\n${hypothesis}\n${state}: ${reason}`,
-          metadata: { session: tag, experiment: id, agent, origin, valBpb, commit },
-          phase: "overnight",
-          progressStatus: state,
-        });
-      }
-      return null;
-    } finally {
-      memory.close();
-    }
+    using memory = openMemory(path);
+    rememberDecisions(memory, tag, experiments);
+    return null;
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }

@@ -22,7 +22,7 @@ import {
 } from "./agents/agent.ts";
 import type { DecisionRule } from "./decide.ts";
 import { SessionError } from "./git.ts";
-import { decidingRun, describe, describeShortly, rememberDecisions, writeResults } from "./ledger.ts";
+import { decidingRun, describe, describeShortly, enterDecisions, writeResults } from "./ledger.ts";
 import type { Runner } from "./runner.ts";
 import type { Workspace } from "./workspace.ts";
 
@@ -205,7 +205,7 @@ export async function reconcile(parts: SessionParts): Promise<void> {
 /** Enters decisions that the general memory does not hold yet; a kill may have come between a decision and its entry. */
 function remember(parts: SessionParts, experiments: readonly ExperimentRow[]): void {
   if (parts.memoryPath === null || experiments.length === 0) return;
-  const trouble = rememberDecisions(parts.memoryPath, parts.store.session().tag, experiments);
+  const trouble = enterDecisions(parts.memoryPath, parts.store.session().tag, experiments);
   if (trouble !== null) parts.events?.warning?.(`the decision was not entered into the memory: ${trouble}`);
 }
 
