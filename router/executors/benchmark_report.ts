@@ -18,7 +18,8 @@ export const benchmarkReport: Executor = defineExecutor({
   match(segment, task, hasInput) {
     if (
       isOthersWork(segment) ||
-      /^(?:run|start|launch|execute|repeat|rerun|write an? benchmark|benchmark)\b/i.test(fromVerb(segment))
+      /^(?:run|start|launch|execute|repeat|rerun|write an? benchmark(?! report| summary| overview)|benchmark(?! report| summary| results| overview))\b/i
+        .test(fromVerb(segment))
     ) return 0;
     if (!bench.test(segment) || !asked.test(segment)) return 0;
     if (hasInput || namesFile(segment)) return 0.93;

@@ -171,7 +171,7 @@ export function researchWorkflow(actions: ResearchActions = {}): Executor {
       const text = fromVerb(segment);
       // Writing or reading about training is other work.
       if (
-        /^(?:summar|report|draft|write|analy|explain|describe|compare|list|review|plot|read|what|which|why|how|show|give|document|estimate|recap|tell)/i
+        /^(?:summar|report|draft|write|analy|explain|describe|compare|list|review|plot|read|what|which|why|how|show|give|document|estimate|recap|tell|find out|look|investigate|check|diagnose|identify|determine|count|rank)/i
           .test(text)
       ) return 0;
       if (/^plan\b/i.test(text) && strong.test(text)) return 0.85;

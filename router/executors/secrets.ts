@@ -12,7 +12,7 @@ const names: readonly [pattern: RegExp, kind: string][] = [
     "a key file",
   ],
   [/^(?:id|ssh_host)_(?:rsa|dsa|ecdsa|ed25519|xmss)/, "a key file"],
-  [/^\.?credentials?(?:$|[._-])|[._-]credentials?(?:\.[a-z]{2,5})?$/, "a file of credentials"],
+  [/^\.?credentials(?:$|[._-])|[._-]credentials?(?:\.[a-z]{2,5})?$|^credential\.\w+$/, "a file of credentials"],
   [
     /^(?:client_?secrets?|secrets?|passwords?|passwd|service[_-]?account)(?:[._-](?:prod(?:uction)?|dev(?:elopment)?|staging|test|local|backup|key|\d+))?\.(?:json|ya?ml|toml|ini|txt|cfg|conf|csv|xml|properties)$/,
     "a file of secrets",
@@ -111,7 +111,7 @@ const placeholder =
 
 /** Lines of settings whose name says that the value is secret. */
 const assignment =
-  /^[ \t]*(?:export[ \t]+)?["']?[A-Za-z0-9_.-]{0,60}(?:SECRET|TOKEN|PASSW(?:OR)?D|PASSPHRASE|API_?KEY|APIKEY|PRIVATE_?KEY|ACCESS_?KEY|CREDENTIAL)[A-Za-z0-9_]{0,30}["']?[ \t]*[=:][ \t]*["']?([^\s"'#,;]{8,200})["']?[ \t]*[,;]?[ \t]*$/gim;
+  /^[ \t]*(?:export[ \t]+)?["']?[A-Za-z0-9_.-]{0,60}(?:SECRET|TOKEN|PASSW(?:OR)?D|PASSPHRASE|API_?KEY|APIKEY|PRIVATE_?KEY|ACCESS_?KEY|CREDENTIAL)(?:S|_[A-Za-z0-9_]{0,30}|\d{1,4}|ID)?["']?[ \t]*[=:][ \t]*["']?([^\s"'#,;]{8,200})["']?[ \t]*[,;]?[ \t]*$/gim;
 
 /** Something secret in a text. */
 export interface SecretFound {

@@ -17,6 +17,7 @@ Deno.test("sentences survive abbreviations, initials, numbers, quotes, names of 
     ["今日は雨です。", "傘を持って行きます！", "「本当ですか？」と聞いた。", "はい。"],
     ["Первое предложение.", "Второе, т.е. ещё одно?", "Да!"],
     ["M. Dupont est arrivé à 8 h.", "Il a dit « bonjour ».", "Puis il est parti."],
+    ["It took 3 min 3 s.", "Runs vary.", "See p. 5 and pp. 6 to 9."],
     ["npm is slow.", "deno is fast.", "iPhone sales fell."],
     ["यह पहला वाक्य है।", "यह दूसरा है।"],
     ["Ends without a mark"],

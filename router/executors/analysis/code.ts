@@ -326,7 +326,7 @@ export async function summarizeCode(
   const definitions: { name: string; line: number }[] = [];
   const imported = new Set<string>();
   let code = 0, comments = 0, blank = 0, definitionCount = 0, inside = false, number = 0;
-  for (const raw of text.split("\n")) {
+  for (const raw of text.replace(/\n$/, "").split("\n")) {
     if (++number % 2048 === 0) await pause();
     const line = raw.slice(0, 1000);
     const trimmed = line.trim();

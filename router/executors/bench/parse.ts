@@ -171,7 +171,11 @@ function fromLines(lines: readonly string[]): Measurement[] {
     if (matches.length === 0 || matches[0].index === 0) continue;
     const subject = text.slice(0, matches[0].index).replace(/\s+/g, " ").replace(/[:=\s(-]+$/, "").trim();
     // A sentence that happens to hold a quantity is no measurement.
-    if (subject === "" || /[.!?]\s/.test(subject) || subject.split(" ").length > 10) continue;
+    const spoken = text.trim().split(/\s+/).filter((word) => /^\p{L}{2,}[.,;:!?]?$/u.test(word)).length;
+    if (
+      subject === "" || /[.!?]\s/.test(subject) || subject.split(" ").length > 10 || spoken > 9 ||
+      (spoken > 5 && /[.!?]$/.test(text.trim()))
+    ) continue;
     const seen = new Set<string>();
     for (const [, digits, exponent, unit] of matches.slice(0, 8)) {
       const metric = metricOf(unit);

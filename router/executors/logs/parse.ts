@@ -122,7 +122,7 @@ const levelWord = new RegExp(
 const levelField = /\b(?:level|severity|lvl)=["']?([a-z]+)/i;
 /** What tells trouble in lines that name no level. */
 const trouble =
-  /\b(?:Traceback \(most recent call last\)|panicked at|Segmentation fault|core dumped|out of memory|OutOfMemory\w*|Killed\b|SIG(?:KILL|SEGV|ABRT|TERM)|Unhandled(?: promise)? rejection|Uncaught|unrecoverable|No space left on device)|^(?:\S+: )?(?:fatal|error|panic)\b\s*[:[!]|\b[A-Z]\w*(?:Error|Exception)\b(?:\s*:|$)|\b(?:exit(?:ed)?(?: with)?(?: code| status)?|returned|status)[ =:]+(?!0\b)-?\d{1,3}\b(?=\D|$)(?=.{0,40}$)|\b(?:failed|failure|crashed|aborted|refused|timed? ?out|could not|cannot|unable to)\b/i;
+  /\b(?:Traceback \(most recent call last\)|panicked at|Segmentation fault|core dumped|out of memory|OutOfMemory\w*|Killed\b|SIG(?:KILL|SEGV|ABRT|TERM)|Unhandled(?: promise)? rejection|Uncaught|unrecoverable|No space left on device)|(?:^|: |\] )(?:fatal|error|panic)\b\s*[:[!]|\b[A-Z]\w*(?:Error|Exception)\b(?:\s*:|$)|\b(?:exit(?:ed)?(?: with)?(?: code| status)?|returned|status)[ =:]+(?!0\b)-?\d{1,3}\b(?=\D|$)(?=.{0,40}$)|\b(?:failed|failure|crashed|aborted|refused|timed? ?out|could not|cannot|unable to)\b/i;
 const warning = /\b(?:warning|deprecated|retry(?:ing)?|slow|throttl\w+|degraded)\b/i;
 /** Words that take the sting out: "0 errors", "no failures", "error rate 0". */
 const harmless =
@@ -179,7 +179,7 @@ const MOST_LINES = 300_000;
 /** Where the middle of a log that is too long begins and ends; null where all of it is read. */
 function middleOf(text: string): { from: number; to: number; lines: number } | null {
   let lines = 1, at = -1, from = 0;
-  while ((at = text.indexOf("\n", at + 1)) >= 0) if (++lines === MOST_LINES / 2) from = at + 1;
+  while ((at = text.indexOf("\n", at + 1)) >= 0) if (++lines === MOST_LINES / 2 + 1) from = at + 1;
   if (lines <= MOST_LINES) return null;
   let to = text.length;
   for (let count = 0; count < MOST_LINES / 2; count++) to = text.lastIndexOf("\n", to - 1);

@@ -70,9 +70,7 @@ export function readWanted(task: string, tags: readonly string[], now: Date): Wa
   const period = readPeriod(task, now);
   if (missing !== null && !/^\d{4}-\d{2}-\d{2}$/.test(missing)) return { kind: "tags", tags: [missing] };
   if (period !== null) return { kind: "period", period };
-  return /\ball\s+(?:the\s+|of\s+the\s+|our\s+|my\s+)?(?:sessions|nights|runs)\b|\bevery\s+(?:session|night)\b/i.test(
-      task,
-    )
+  return /\b(?:all|every|each)\s+(?:of\s+)?(?:the\s+|our\s+|my\s+)?(?:\w+\s+)?(?:sessions?|nights?|runs?)\b/i.test(task)
     ? { kind: "all" }
     : { kind: "latest" };
 }

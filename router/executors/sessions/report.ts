@@ -93,9 +93,9 @@ function effort(night: Night): string {
   if (times.length > 0) {
     const total = times.reduce((sum, value) => sum + value, 0);
     lines.push(
-      `- Run time ${showDuration(total)} in ${plural(times.length, "experiment")}, ${
+      `- Run time ${showDuration(total)} in ${plural(times.length, "experiment")}, median ${
         showDuration(median(times))
-      } in the middle.`,
+      }.`,
     );
     if (night.activeSeconds) {
       lines.push(`- ${percent(total, night.activeSeconds)} of the session's working time were runs.`);
@@ -103,7 +103,7 @@ function effort(night: Night): string {
   }
   if (speeds.length > 0) {
     lines.push(
-      `- Speed ${Math.round(median(speeds))} tokens/s in the median (${Math.round(Math.min(...speeds))} to ${
+      `- Speed ${Math.round(median(speeds))} tokens/s in the median run (${Math.round(Math.min(...speeds))} to ${
         Math.round(Math.max(...speeds))
       }).`,
     );

@@ -19,7 +19,7 @@ export interface Budget {
 }
 
 /** Weights of new terms and of repetition, against scores whose largest is scaled to 1. */
-const COVERAGE = 2, REPETITION = 0.7;
+const COVERAGE = 1.4, REPETITION = 0.7;
 /** Cosine from which two sentences say the same. */
 const SAME = 0.62;
 /** Sentences that are looked at: the rest have no chance. */
@@ -34,11 +34,12 @@ export async function chooseUnits(
   budget: Budget,
   pause: () => Promise<void> = async () => {},
 ): Promise<number[]> {
-  // Fragments fill gaps badly; they stay out where there is anything else.
-  const full = units.filter(({ words }) => words >= 5).length;
-  const order = Array.from(units.keys()).filter((index) => units[index].words >= 5 || full < 3).sort((a, b) =>
-    scores[b] - scores[a] || a - b
-  ).slice(0, LOOKED_AT);
+  // Fragments and what announces a table fill gaps badly; they stay out where there is enough else.
+  const whole = ({ words, text }: Unit) => words >= 5 && !/[:：]$/.test(text);
+  const full = units.filter(whole).length;
+  const order = Array.from(units.keys()).filter((index) =>
+    full < Math.max(3, Math.min(budget.sentences, 20)) || whole(units[index])
+  ).sort((a, b) => scores[b] - scores[a] || a - b).slice(0, LOOKED_AT);
   const highest = Math.max(1e-9, scores[order[0]] ?? 0);
   const worth = new Map<string, number>();
   for (const { terms } of units) for (const term of new Set(terms)) worth.set(term, (worth.get(term) ?? 0) + 1);

@@ -70,6 +70,19 @@ export interface Scored {
   readonly vectors: readonly TermVector[];
 }
 
+/** Whether a sentence is made of code, trees of files or figures rather than of words. */
+function likeCode(text: string): boolean {
+  const marks = text.match(/[{}[\]<>|=\\#$^~_@/*+]|[\u2500-\u257f]/g)?.length ?? 0;
+  return marks > 0.06 * text.length || /[\u2500-\u257f]|"\s*:\s*["[{]/.test(text);
+}
+
+/** The first sentence that says what the thing in the title is: it begins with its name. */
+function definitionOf({ units, sections }: TextUnits): number {
+  const name = sections[1]?.title.match(/^[\p{L}\p{N}][\p{L}\p{N}.-]{3,}/u)?.[0].toLowerCase();
+  if (name === undefined) return -1;
+  return units.slice(0, 60).findIndex(({ text, words }) => words > 5 && text.toLowerCase().startsWith(`${name} `));
+}
+
 /** Values scaled so that the largest is 1. */
 function scaled(values: Float64Array): Float64Array {
   const highest = values.reduce((high, value) => Math.max(high, value), 0);
@@ -92,12 +105,14 @@ function lengthFactor(unit: Unit): number {
 
 /** Scores the sentences of a text. @param focus terms that the user asked for */
 export async function scoreUnits(
-  { units, sections }: TextUnits,
+  text: TextUnits,
   focus: ReadonlySet<string>,
   pause: () => Promise<void> = async () => {},
   weights: Weights = defaultWeights,
 ): Promise<Scored> {
+  const { units, sections } = text;
   const n = units.length;
+  const definition = definitionOf(text);
   const numbers = new Map<string, number>();
   const frequency: number[] = [];
   const counts = units.map(({ terms }) => {
@@ -146,7 +161,9 @@ export async function scoreUnits(
     score += weights.figures * Math.min(1, figures / 3);
     if (dangling.test(text)) score -= weights.dangling * (unit.place === 0 ? 0.5 : 1);
     if (hedges.test(text)) score -= 0.5;
-    if (/:$/.test(text)) score -= 0.6; // it announces a list or code that is not in the summary
+    if (/[:：]$/.test(text)) score -= 1; // it announces a list or a table that is not in the summary
+    if (likeCode(text)) score -= 1;
+    if (index === definition) score += 1;
     if (/\?["'”’)]*$/.test(text)) score -= 0.3;
     if (unit.kind === "quote") score -= 0.2;
     if (unit.kind === "item") score -= 0.1;

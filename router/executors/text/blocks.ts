@@ -171,16 +171,19 @@ export function splitBlocks(source: string): Block[] {
   return blocks;
 }
 
-/** Running text without the marks of Markdown and HTML within a line: links keep their words, pictures go. */
-export function plainInline(text: string): string {
-  // A line this long is no Markdown, and looking for pairs of marks in it could take time by its square.
-  if (text.length > 50_000 || !/[[\]*_`<&\\]/.test(text)) return text;
+/** What stands between grave accents stays as it is; the marks around it are found first. */
+const codeSpan = /(`{1,3})(?!`)[^\n]{1,500}?(?<!`)\1(?!`)/g;
+
+function withoutMarks(text: string): string {
   return text
     .replace(/!\[[^\]\n]{0,500}\](?:\([^)\n]{0,2000}\)|\[[^\]\n]{0,200}\])/g, "")
     .replace(/\[([^\]\n]{1,500})\](?:\([^)\n]{0,2000}\)|\[[^\]\n]{0,200}\])/g, "$1")
     .replace(/<(https?:\/\/[^>\s]{1,1000})>/g, "$1")
     .replace(/<!--.{0,5000}?-->/gs, "")
-    .replace(/<\/?[a-zA-Z][^<>\n]{0,500}>/g, "")
+    .replace(
+      /<\/?(?:a|b|i|u|p|br|hr|em|strong|code|kbd|sub|sup|span|div|img|small|details|summary|ul|ol|li|h[1-6]|table|tr|td|th|font|center|blockquote|pre|picture|source)(?:\s[^<>\n]{0,500})?\/?>/gi,
+      "",
+    )
     .replace(/(\*\*|__)(?=\S)([^\n]{1,1000}?\S)\1/g, "$2")
     .replace(/(?<![\w*])\*(?=[^\s*])([^*\n]{1,500})\*(?![\w*])/g, "$1")
     .replace(/(?<![\w_])_(?=[^\s_])([^_\n]{1,500})_(?![\w_])/g, "$1")
@@ -189,6 +192,20 @@ export function plainInline(text: string): string {
       /&(amp|lt|gt|quot|nbsp|#39);/g,
       (_, name: string) => ({ amp: "&", lt: "<", gt: ">", quot: '"', nbsp: " ", "#39": "'" })[name]!,
     )
-    .replace(/\\([\\`*_{}[\]()#+.!|-])/g, "$1")
-    .replace(/ {2,}/g, " ").trim();
+    .replace(/\\([`*_#[\]])/g, "$1")
+    .replace(/ {2,}/g, " ");
+}
+
+/** Running text without the marks of Markdown and HTML within a line: links keep their words, pictures go, code stays. */
+export function plainInline(text: string): string {
+  // A line this long is no Markdown, and looking for pairs of marks in it could take time by its square.
+  if (text.length > 50_000 || !/[[\]*_`<&\\]/.test(text)) return text;
+  // A link around code is a link: links are found with the code in them hidden.
+  const code: string[] = [];
+  const hidden = text.replace(codeSpan, (span) => `\u0001${code.push(span) - 1}\u0002`);
+  return withoutMarks(hidden).replace(
+    // deno-lint-ignore no-control-regex
+    /\u0001(\d+)\u0002/g,
+    (_, index: string) => code[Number(index)] ?? "",
+  ).trim();
 }

@@ -35,6 +35,8 @@ function stopEnds(before: string, after: string): boolean {
   }
   const word = before.match(/[^\s(\[{"“”'‘’«„]*$/u)?.[0] ?? "";
   const bare = word.toLowerCase();
+  // After a figure it is a unit: "in 3 min 3 s. Then …"
+  if (/\d\s?\p{L}{1,3}$/u.test(before) && /^\p{Lu}/u.test(next)) return true;
   if (leading.has(bare)) {
     // "No." is an answer as well as a number; "p" and "c" may be names of things.
     if (bare === "no" || bare === "nos") return !/^[\d#]/.test(first);

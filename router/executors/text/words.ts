@@ -25,7 +25,12 @@ export function countWords(text: string): number {
 
 /** Cuts common endings off an English word, so that "resets", "resetting" and "reset" meet. */
 function stemEnglish(text: string): string {
-  let stem = text.replace(/['’]s?$/, "");
+  // American and British spelling meet.
+  let stem = text.replace(/['’]s?$/, "").replace(/^(licen|defen|offen|practi)c(?=e)/, "$1s").replace(
+    /(?<=\w{3})is(?=(?:e[sd]?|ing|ations?)$)/,
+    "iz",
+  )
+    .replace(/(?<=\w{2}[lnvb])our(?=s?$|ed$|ing$|ful$)/, "or");
   if (stem.length > 4) {
     if (stem.endsWith("ies")) stem = stem.slice(0, -3) + "y";
     else if (/(?:ss|x|ch|sh|z)es$/.test(stem)) stem = stem.slice(0, -2);
