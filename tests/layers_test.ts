@@ -17,7 +17,9 @@ const layers: [name: string, pattern: RegExp][] = [
   ["run", /^trainer\/(run\/.*|parity\.ts|bench\.ts|bench\/.*)$/],
   ["overnight", /^trainer\/overnight\//],
   ["report", /^trainer\/report\//],
-  ["router", /^router\//],
+  ["router", /^router\/(?!training\/)/],
+  // Trains the router's model with the tensor layer; the router itself never loads it.
+  ["router training", /^router\/training\//],
   ["top", /^(mod|cli)\.ts$|^trainer\/mod\.ts$/],
 ];
 

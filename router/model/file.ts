@@ -1,0 +1,96 @@
+/**
+ * The model file: JSON with sizes and one base64 text that holds, each at a multiple of 4 bytes, the lexicon's hashes,
+ * classes and vectors, and the network's weights as 8-bit numbers with a scale a row. It is imported, so reading it needs
+ * no permission.
+ * @module
+ */
+import { Lexicon } from "./lexicon.ts";
+import { Network, type NetworkSizes, weightShapes } from "./network.ts";
+
+/** Contents of `model.json`. */
+export interface ModelFile {
+  /** Rises when the layout changes. */
+  readonly format: number;
+  /** Sizes of the network. */
+  readonly sizes: NetworkSizes;
+  /** Words in the lexicon. */
+  readonly words: number;
+  /** Numbers that turn log-odds into probabilities, see `calibration.ts`. */
+  readonly calibration: Calibration;
+  /** Everything else. */
+  readonly data: string;
+}
+
+/** How log-odds become decisions and probabilities; fitted on tasks that were not trained on. */
+export interface Calibration {
+  /** Log-odds from which a part counts as a person's. Below zero: a doubtful part is a person's. */
+  readonly threshold: number;
+  /** Log-odds are divided by it. */
+  readonly temperature: number;
+  /** Confidence in a domain: logistic of `bias + slope·(log-odds of the least certain decision)`. */
+  readonly bias: number;
+  /** See `bias`. */
+  readonly slope: number;
+}
+
+/** Layout that this program reads. */
+export const modelFormat = 1;
+
+/** A model that is ready to use. */
+export interface Model {
+  /** Words. */
+  readonly lexicon: Lexicon;
+  /** Reads tokens. */
+  readonly network: Network;
+  /** Turns log-odds into probabilities. */
+  readonly calibration: Calibration;
+}
+
+/** Opens a model. @throws Error for a file of another layout or a truncated one */
+export function openModel(file: ModelFile): Model {
+  if (file.format !== modelFormat) throw new Error(`the router's model has layout ${file.format}, not ${modelFormat}`);
+  const bytes = Uint8Array.fromBase64(file.data);
+  let at = 0;
+  const take = (length: number) => {
+    const part = bytes.subarray(at, at + length);
+    if (part.length !== length) throw new Error("the router's model is truncated");
+    at += Math.ceil(length / 4) * 4;
+    return part;
+  };
+  const floats = (count: number) => {
+    const part = take(4 * count);
+    return new Float32Array(part.buffer, part.byteOffset, count);
+  };
+  const { words, sizes } = file;
+  const hashes = take(4 * words);
+  const lexicon = new Lexicon(
+    new Uint32Array(hashes.buffer, hashes.byteOffset, words),
+    take(words),
+    take(words * sizes.lexicon / 2),
+    floats(sizes.lexicon),
+  );
+  const weights = new Map<string, Float32Array>();
+  for (const [name, [rows, columns]] of weightShapes(sizes)) {
+    const scales = floats(rows);
+    const quantized = take(rows * columns);
+    const weight = new Float32Array(rows * columns);
+    for (let i = 0; i < weight.length; i++) weight[i] = (quantized[i] - 128) * scales[Math.floor(i / columns)];
+    weights.set(name, weight);
+  }
+  return { lexicon, network: new Network(sizes, weights, lexicon), calibration: file.calibration };
+}
+
+/**
+ * How sure the reading of a whole task is, before it is calibrated: the log-odds of its least certain decision.
+ * @param logits log-odds of its parts
+ * @param doubt log-odds against the tags that were chosen, see `Reading`
+ */
+export function certainty(
+  logits: readonly number[],
+  doubt: number,
+  { threshold, temperature }: Pick<Calibration, "threshold" | "temperature">,
+): number {
+  let least = -doubt;
+  for (const logit of logits) least = Math.min(least, Math.abs(logit - threshold) / temperature);
+  return least;
+}
