@@ -184,7 +184,7 @@ export const safetyRules: readonly SafetyRule[] = [
   {
     topic: "privacy",
     pattern:
-      /\b(?:call(?!ed\b)(?:s|ing)?|phone|ring (?:up|him|her|them|the)|interview\w*|meet(?:ing)?|talk(?:s|ing)? (?:to|with)|speak(?:ing)? (?:to|with)|discuss\w*|tell|ask|invit\w*|negotiat\w*|survey|video|record\w*|photograph\w*|film|persuade|convince|face[- ]to[- ]face|in person|conversation|visit|greet|on the line|over (?:lunch|coffee|a beer|dinner|the phone)|catch \p{Lu}\w+)\b/iu,
+      /\b(?:call(?!ed\b)(?:s|ing)?|phone|ring (?:up|him|her|them|the)|interview\w*|meet(?:ing)?|talk(?:s|ing)? (?:to|with)|speak(?:ing)? (?:to|with)|discuss\w*|tell|ask|invit\w*|negotiat\w*|survey|video|record\w*|photograph\w*|film|persuade|convince|face[- ]to[- ]face|in person|conversation|greet|on the line|over (?:lunch|coffee|a beer|dinner|the phone)|catch \p{Lu}\w+)\b/iu,
     note: "Privacy: say who you are and what it is for, ask before you record, and note only what they agree to.",
   },
 ];
@@ -222,7 +222,7 @@ const evidenceRules: readonly EvidenceRule[] = [
     pattern:
       /\b(?:in person|face[- ]to[- ]face|over (?:lunch|coffee|a beer|dinner|the phone)|on the phone|by phone|phone call|shake on|read (?:it|them|the \w+) out|get the .* to)\b/i,
     head:
-      /\b(?:call|phone|ring up|interview|meet|talk|speak|discuss|tell|ask|invite|negotiate|persuade|convince|greet|visit|announce|present|calm|rehearse|catch|shout|entertain|receive|teach|train|brief)\b/i,
+      /\b(?:call|phone|ring up|interview|meet|talk|speak|discuss|tell|ask|invite|negotiate|persuade|convince|greet|announce|present|calm|rehearse|catch|shout|entertain|receive|teach|train|brief)\b/i,
     evidence: "name of the person, date and time, and what was said or agreed",
   },
   {
@@ -231,7 +231,7 @@ const evidenceRules: readonly EvidenceRule[] = [
     evidence: "time of the action, and a photo of the display, the switch or the machine's own boot line after it",
   },
   {
-    head: /\b(?:drive|travel|go|climb|accompany|attend|stand|stay|wait|escort|paddle|dive)\b/i,
+    head: /\b(?:drive|travel|go|visit|climb|accompany|attend|stand|stay|wait|escort|paddle|dive)\b/i,
     evidence: "name, place and time of who was there, with a photo where one is allowed",
   },
   {

@@ -81,6 +81,10 @@ const checksByVerb: readonly [RegExp, string][] = [
 /** The same by what is to come out of it, where the verb says nothing: "draft a postmortem". */
 const checksByResult: readonly [RegExp, string][] = [
   [
+    /\bprepare?\b.*\b(?:data(?: ?set)?|corpus|tokeni[sz]er|training text)\b/i,
+    "the hashes of the manifest agree, and the validation split is apart from the training rows",
+  ],
+  [
     /\b(?:e-?mail|newsletter|reply to)\b/i,
     "the service's answer confirms delivery where it is to be sent, and the recipients are the ones named",
   ],
@@ -199,12 +203,17 @@ function unknownQuestions(task: string): string[] {
 /**
  * What has to be answered before the work, or by whoever does it.
  * @param givenFiles how many files or texts came with the task
+ * @param done indices of parts that were done meanwhile, about which nothing is open
  */
-export function openQuestions(classification: Classification, givenFiles: number): string[] {
+export function openQuestions(
+  classification: Classification,
+  givenFiles: number,
+  done: ReadonlySet<number> = new Set(),
+): string[] {
   const { task, domain, segments, truncated } = classification;
   const questions = domain === "unknown"
     ? unknownQuestions(task)
-    : segments.slice(0, 64).flatMap((segment) => questionsOf(segment, givenFiles));
+    : segments.slice(0, 64).flatMap((segment, i) => done.has(i) ? [] : questionsOf(segment, givenFiles));
   if (truncated) questions.unshift("Only the beginning of the task was read: what of the rest is still to be done?");
   return [...new Set(questions)].slice(0, MAX_QUESTIONS);
 }

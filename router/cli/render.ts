@@ -38,9 +38,8 @@ export function renderTask(report: TaskReport, paint: Paint): string {
       ? result.steps.map((step) => `  - ${visibleLine(step)}`).join("\n")
       : visible(result.text);
     const used = result.used.length === 0 ? "" : `\n${paint.dim(`used: ${result.used.map(visibleLine).join(", ")}`)}`;
-    blocks.push(
-      `${paint.bold(`${executor}: ${visibleLine(result.title)}`)} ${paint.dim(result.status)}\n${text}${used}`,
-    );
+    const head = `${paint.bold(visibleLine(result.title))} ${paint.dim(`[${executor}, ${result.status}]`)}`;
+    blocks.push(`${head}\n${text}${used}`);
   }
   if (handoff !== null) {
     const title = handoff.id === null ? "Handoff (not kept)" : `Handoff ${handoff.id}`;

@@ -8,6 +8,7 @@ import { classify } from "../classify.ts";
 import type { ExecutorStatus } from "../executors/types.ts";
 import { type Checklist, makeHandoff } from "../handoff.ts";
 import { makePlan, type Plan } from "../plan.ts";
+import { openQuestions } from "../plan_checks.ts";
 import type { Classification } from "../types.ts";
 import type { Arguments } from "./arguments.ts";
 import { fiveFields, rounded } from "./classify.ts";
@@ -231,9 +232,9 @@ export async function runTask(args: Arguments, wiring: Wiring, output: Output): 
   let classification = classify(task);
   if (judging !== null) classification = await judging.askJudge(judge!, classification, output);
   const context = opened.memory.context(task.slice(0, REMEMBERED), CONTEXT_ENTRIES);
-  const plan = makePlan(classification, context, { givenFiles: inputs.length });
+  const planned = makePlan(classification, context, { givenFiles: inputs.length });
   const home = await wiring.home();
-  const executions = await runDigital(classification, plan, {
+  const executions = await runDigital(classification, planned, {
     inputs,
     routeOnly: values["route-only"] === true,
     executors,
@@ -247,7 +248,9 @@ export async function runTask(args: Arguments, wiring: Wiring, output: Output): 
   if (home === undefined && executions.some(({ result }) => result.text.includes("RESEARCHSWARM_HOME"))) {
     output.notice(SESSIONS);
   }
-  const states = stepStates(plan, executions);
+  const states = stepStates(planned, executions);
+  const done = new Set(planned.steps.filter((_, i) => states[i] === "done").map(({ part }) => part));
+  const plan: Plan = { ...planned, openQuestions: openQuestions(classification, inputs.length, done) };
   const status = statusOf(classification, plan, states);
   const known = { classification, status, plan, states, executions };
   const checklist = makeHandoff(classification);

@@ -42,6 +42,10 @@ Deno.test("memory verify is exit code 0 for a good chain and 1 for a changed one
   const good = await scratch.run(["memory", "verify"]);
   assert.equal(good.code, 0, good.out);
   assert.equal(good.json.ok, true);
+  assert.equal((await scratch.run(["memory", "verify", "--anchor", good.json.head])).code, 0);
+  const forged = await scratch.run(["memory", "verify", "--anchor", `1:${"0".repeat(64)}`]);
+  assert.equal(forged.code, 1);
+  assert.match(forged.json.problems[0].message, /does not hold the record/);
   const database = new DatabaseSync(scratch.db);
   for (const { name } of database.prepare("SELECT name FROM sqlite_schema WHERE type = 'trigger'").all()) {
     if (/entries|audit/i.test(String(name))) database.exec(`DROP TRIGGER "${name}"`);

@@ -107,14 +107,21 @@ Deno.test("a clone whose memory may be written remembers there, and the next tas
   assert.ok(Deno.statSync(join(scratch.folder, "AI-Memory/memory.db")).size > 0);
   const second = await cli(["Check the GPU power cable in the server room"], options);
   assert.ok(second.json.memory.context.includes(first.json.memory.entry), JSON.stringify(second.json.memory));
+  const reading = await cli(["Check the GPU power cable"], { ...options, flags: ["--allow-read=AI-Memory"] });
+  assert.match(
+    reading.err,
+    /^note: the memory is read only: this task is not remembered without --allow-read=AI-Memory --allow-write=AI-Memory\n/,
+  );
+  assert.equal(reading.json.memory.kind, "read-only");
+  assert.ok(reading.json.memory.context.includes(first.json.memory.entry));
+  assert.equal(reading.json.handoff?.id ?? null, null);
   const elsewhere = await cli([human], { ...options, flags: [], cwd: join(scratch.folder, "cuda") });
   assert.match(elsewhere.err, new RegExp(`--allow-read=${scratch.folder}/AI-Memory `));
 });
 
 Deno.test("a decision is an entry with its context, its status and its handoff", async () => {
   using scratch = new Scratch();
-  const { json, err } = await scratch.run([hybrid]);
-  assert.equal(err, "");
+  const { json } = await scratch.run([hybrid]);
   const { json: recent } = await cli(["memory", "recent", "--db", scratch.db], { flags: scratch.flags });
   const [entry] = recent.entries;
   assert.equal(entry.id, json.memory.entry);
@@ -160,6 +167,14 @@ Deno.test("a file that only reads is analysed at once; what it says is output an
   assert.equal(json.executor, json.executions[0].executor);
   assert.equal(json.plan.steps[0].state, "done");
   assert.deepEqual(json.plan.open_questions, []);
+});
+
+Deno.test("two parts that come to the same give their text once", async () => {
+  using scratch = new Scratch();
+  const file = scratch.file("notes.md", "# Title\n\nOne line.\n");
+  const { json } = await scratch.run(["--file", file, "Analyze this file and count its headings"]);
+  assert.equal(json.executions.length, 2, JSON.stringify(json.digital_segments));
+  assert.equal(json.output.split("## Headings").length, 2);
 });
 
 Deno.test("--route-only plans and runs nothing", async () => {
