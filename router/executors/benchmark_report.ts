@@ -10,6 +10,9 @@ const bench = /\bbench(?:mark(?:s|ed|ing)?)?\b|\bhyperfine\b|\btimings?\b|\bspee
 const asked =
   /\breports?\b|\bsummar\w+\b|\banaly[sz]\w*\b|\bcompar\w+\b|\btabulate\b|\btable\b|\boverview\b|\bresults?\b|\boutput\b|\bwrite[\s-]?up\b|\bevaluate\b|\binterpret\b|\bmedians?\b|\bfaster\b|\bslower\b|\bspread\b|\bratios?\b/i;
 
+/** That there are results to speak of. */
+const results = /\b(?:results?|outputs?|numbers|timings?|figures|measurements?|runs?|tables?|logs?|report|summary)\b/i;
+
 /** Reports on the results of benchmarks. */
 export const benchmarkReport: Executor = defineExecutor({
   name: "benchmark-report",
@@ -21,8 +24,10 @@ export const benchmarkReport: Executor = defineExecutor({
       /^(?:run|start|launch|execute|repeat|rerun|write an? benchmark(?! report| summary| overview)|benchmark(?! report| summary| results| overview))\b/i
         .test(fromVerb(segment))
     ) return 0;
-    if (!bench.test(segment) || !asked.test(segment)) return 0;
+    const text = fromVerb(segment);
+    if (!bench.test(text) || !asked.test(text)) return 0;
     if (hasInput || namesFile(segment)) return 0.93;
+    if (!results.test(text)) return 0.3;
     // Without a file only our own results are meant.
     return /\b(?:our|the|latest|last|my|these|this|all|today|yesterday)\b/i.test(segment) &&
         !/\bexist|papers?|literature|public|leaderboard|web|online\b/i.test(task)

@@ -8,7 +8,9 @@ import type { Executor } from "./types.ts";
 
 const asked =
   /\breports?\b|\bsummar(?:y|ies|i[sz]\w*)\b|\boverview\b|\brecap\b|\brun-?down\b|\bdigest\b|\bstatus\b|\bhow (?:did|was|were|is|are|has|have)\b|\bwhat (?:happened|did|was|were|has|have|came)\b|\bwhich (?:experiments?|changes?|runs?)\b|\b(?:show|list|review|go through|look at|look into|analy[sz]e|examine|inspect|read|check|describe|tell me about|write up|evaluate|compare)\b|\bbest (?:experiment|run|model|result)\b/i;
-const reportWord = /\breport\b|\bwrite[\s-]?up\b/i;
+/** A report as what is to come out. */
+const reportWord =
+  /^(?:report\b(?!s? (?:to|card))|(?:write|draft|make|create|prepare|generate|produce|compile|give|put)\b(?:\s+\S+){0,4}?\s+(?:report|write[\s-]?up)\b|(?:an?|the)\s+(?:\w+\s+){0,3}?report\s+(?:on|of|from|about)\b)/i;
 
 /** Reports on sessions, tables of results or logs. */
 export const report: Executor = defineExecutor({
@@ -22,7 +24,7 @@ export const report: Executor = defineExecutor({
       return 0;
     }
     if (speaksOfRecord(segment)) return hasInput ? 0.7 : 0.8;
-    if (!reportWord.test(segment)) return 0;
+    if (!reportWord.test(fromVerb(segment))) return 0;
     if (hasInput || namesFile(segment)) return 0.75;
     return /^\W*(?:write|draft|make|create|prepare|generate|give me|produce)?\s*(?:a|the|me a)?\s*(?:short|brief|full|detailed)?\s*report\W*$/i
         .test(fromVerb(segment)) &&

@@ -175,7 +175,10 @@ export function researchWorkflow(actions: ResearchActions = {}): Executor {
           .test(text)
       ) return 0;
       if (/^plan\b/i.test(text) && strong.test(text)) return 0.85;
-      if (!asked.test(text)) return strong.test(text) ? 0.5 : 0;
+      if (!asked.test(text)) {
+        return strong.test(text) && /^(?:an?|the|one|another|baseline|overnight|training)\b/i.test(text) ? 0.5 : 0;
+      }
+      if (/^(?:supervise|watch|monitor|pause|abort)\b/i.test(text)) return 0;
       if (strong.test(text)) return 0.95;
       if (preparing.test(text)) return 0.8;
       return /^(?:train|run|start|continue|resume)\s+(?:the\s+|our\s+|a\s+|an\s+|some\s+)?(?:model|training|experiments?|session|language model)\b\s*(?:for\b.*|tonight|now|again)?$/i

@@ -21,7 +21,8 @@ export const sweepSummary: Executor = defineExecutor({
     if (
       isOthersWork(segment) || /^(?:run|start|launch|execute|plan|design|set up|kick off|do)\b/i.test(fromVerb(segment))
     ) return 0;
-    return sweep.test(segment) && asked.test(segment) ? 0.92 : 0;
+    const text = fromVerb(segment);
+    return sweep.test(text) && asked.test(text) ? 0.92 : 0;
   },
   steps: (context) => [
     context.input === undefined

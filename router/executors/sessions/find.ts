@@ -113,7 +113,8 @@ export async function findNights(context: ExecutorContext, work: Work): Promise<
     const path = join(sessionsFolder, name, "session.db");
     try {
       await context.readFile(path, 16);
-    } catch {
+    } catch (error) {
+      if (error instanceof Error && error.name === "NotCapable") throw pathTrouble(path, error);
       withoutDatabase++;
       continue;
     }

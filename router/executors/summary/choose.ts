@@ -30,7 +30,7 @@ export const MOST_SENTENCES = 300;
 /** Indices of the chosen sentences, in the order of the text. */
 export async function chooseUnits(
   units: readonly Unit[],
-  { scores, vectors }: Scored,
+  { scores, vectors, focused }: Scored,
   budget: Budget,
   pause: () => Promise<void> = async () => {},
 ): Promise<number[]> {
@@ -53,6 +53,7 @@ export async function chooseUnits(
     return sum / Math.max(8, units[index].words) ** 0.25;
   };
   const mostGain = order.reduce((most, index) => Math.max(most, gain(index)), 1e-9);
+  const coverage = focused ? COVERAGE / 4 : COVERAGE;
   const repetition = new Float64Array(units.length);
   const chosen: number[] = [];
   let words = 0, characters = 0;
@@ -64,7 +65,7 @@ export async function chooseUnits(
       if (words + units[index].words > budget.words) continue;
       if (characters + units[index].text.length + (chosen.length > 0 ? 1 : 0) > budget.characters) continue;
       if (repetition[index] > SAME) continue;
-      let value = scores[index] / highest - REPETITION * repetition[index] + COVERAGE * gain(index) / mostGain;
+      let value = scores[index] / highest - REPETITION * repetition[index] + coverage * gain(index) / mostGain;
       // With few words left a sentence must be worth its length.
       if (Number.isFinite(budget.words)) value -= 0.25 * units[index].words / budget.words;
       if (Number.isFinite(budget.characters)) value -= 0.25 * units[index].text.length / budget.characters;

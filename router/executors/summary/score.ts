@@ -68,6 +68,8 @@ export interface Scored {
   readonly scores: Float64Array;
   /** Terms of each unit as a vector. */
   readonly vectors: readonly TermVector[];
+  /** Whether the user asked for a subject: then what is new counts for less. */
+  readonly focused: boolean;
 }
 
 /** Whether a sentence is made of code, trees of files or figures rather than of words. */
@@ -181,7 +183,7 @@ export async function scoreUnits(
     const factor = lengthFactor(units[index]);
     scores[index] = scores[index] > 0 ? scores[index] * factor : scores[index] - (1 - factor);
   }
-  return { scores, vectors };
+  return { scores, vectors, focused: focus.size > 0 };
 }
 
 /** Terms of each title that also stand in the text: the others are decoration. */
