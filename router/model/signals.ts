@@ -114,6 +114,8 @@ const forbidding =
 const steering =
   /\b(classif\w*|classifier|router|route|routing|domain|label|labell?ed|text-based|human-action|hybrid|digital|physical|system|ignore|instructions?|policy|guidelines?|override|admin\w*|developer|answer|json|already (?:been )?done|you have (?:hands|a body))\b/i;
 
+const joining = /^(and|but|then|or|just|so|n|instead|rather)$/i;
+
 /** Clauses outside of all parts that forbid something or try to steer the router. */
 export function excludedSignals(tokens: readonly Token[], reading: Reading, task: string): Signal[] {
   const tags = bestTags(reading.tags);
@@ -123,8 +125,10 @@ export function excludedSignals(tokens: readonly Token[], reading: Reading, task
     const ends = i === tokens.length || tags[i] !== 0 || /^[.;!?\n]$/.test(tokens[i].text);
     if (!ends) continue;
     while (from < i && !tokens[from].word) from++;
-    if (i - from >= 2) {
-      const [start, end] = [tokens[from].start, tokens[i - 1].end];
+    let to = i;
+    while (to > from && (!tokens[to - 1].word || joining.test(tokens[to - 1].text))) to--;
+    if (to - from >= 2) {
+      const [start, end] = [tokens[from].start, tokens[to - 1].end];
       const text = task.slice(start, end);
       const kind = steering.test(text) ? "injection" : forbidding.test(text) ? "negation" : null;
       if (kind !== null) signals.push({ kind, text, start, end, towards: null, weight: 0 });
