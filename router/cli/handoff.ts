@@ -142,7 +142,6 @@ export async function runHandoff(
   if (item !== undefined && (item < 1 || item > before.items.length)) {
     throw new CliError(`handoff ${id} has ${before.items.length} items, no item ${item}`);
   }
-  if (writes && before.state !== "open") throw new CliError(`handoff ${id} is ${before.state} already`);
   if (action === "cancel") handoffs.cancel(id, values.reason);
   else if (action === "done" && item !== undefined) handoffs.completeItem(id, item, evidence);
   else if (action === "done") handoffs.complete(id, evidence);

@@ -232,7 +232,7 @@ export async function runTask(args: Arguments, wiring: Wiring, output: Output): 
   let classification = classify(task);
   if (judging !== null) classification = await judging.askJudge(judge!, classification, output);
   const context = opened.memory.context(task.slice(0, REMEMBERED), CONTEXT_ENTRIES);
-  const planned = makePlan(classification, context, { givenFiles: inputs.length });
+  const planned = makePlan(classification, context);
   const home = await wiring.home();
   const executions = await runDigital(classification, planned, {
     inputs,

@@ -94,6 +94,11 @@ Deno.test("numbers that there are not are one sentence and exit code 1", async (
     assert.match(err, message);
   }
   assert.equal((await scratch.run(["handoff", "show", id])).json.state, "open");
+  using nothing = new Scratch();
+  const absent = await nothing.run(["handoff", "done", "1", "--evidence", "seen"]);
+  assert.equal(absent.code, 1);
+  assert.match(absent.err, /memory\.db does not exist/);
+  assert.throws(() => Deno.statSync(nothing.db));
 });
 
 Deno.test("handoffs as text show the checklist, with control characters of a task made visible", async () => {

@@ -183,6 +183,7 @@ Deno.test("--route-only plans and runs nothing", async () => {
   const { json } = await scratch.run(["--route-only", "--file", file, "Analyze this file"]);
   assert.equal(json.status, "planned");
   assert.equal(json.output, null);
+  assert.ok(!/Which file/.test(json.plan.open_questions.join(" ")), json.plan.open_questions.join(" "));
   assert.ok(
     json.executions.every(({ status, did }: { status: string; did: string[] }) =>
       status === "planned" && did.length === 0
