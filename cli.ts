@@ -9,10 +9,12 @@ import { CliError, exit } from "./router/cli/errors.ts";
 import { main } from "./router/cli/main.ts";
 import { granted } from "./router/cli/permissions.ts";
 import type { ResearchOptions, Wiring } from "./router/cli/wiring.ts";
-import settings from "./deno.json" with { type: "json" };
 
 /** Folder of the repository; null where this file was loaded from the network. */
 const repository = import.meta.url.startsWith("file:") ? fileURLToPath(new URL(".", import.meta.url)) : null;
+
+/** Version in deno.json; a test compares the two. Importing that file would make a configuration part of the program. */
+const VERSION = "0.1.0";
 
 /** Characters of a task's output that are kept: its end says how it went. */
 const REPORTED = 8000;
@@ -107,7 +109,7 @@ async function home(): Promise<string | undefined> {
 
 if (import.meta.main) {
   const wiring: Wiring = {
-    version: settings.version,
+    version: VERSION,
     memoryPath: repository === null ? `${Deno.cwd()}/AI-Memory/memory.db` : `${repository}AI-Memory/memory.db`,
     home,
     research,

@@ -4,7 +4,7 @@
  */
 import { checklistText } from "./handoff.ts";
 import { type Paint, visible, visibleLine } from "./output.ts";
-import type { TaskReport } from "./task.ts";
+import type { TaskReport } from "./task_report.ts";
 
 /** What a status means, in words. */
 const meanings: Readonly<Record<TaskReport["status"], string>> = {

@@ -3,65 +3,35 @@
  * hand over what needs a person, remember, print. Nothing here reports a person's part as done.
  * @module
  */
-import type { Handoff } from "../../memory/mod.ts";
 import { classify } from "../classify.ts";
-import type { ExecutorStatus } from "../executors/types.ts";
 import { type Checklist, makeHandoff } from "../handoff.ts";
 import { makePlan, type Plan } from "../plan.ts";
 import { openQuestions } from "../plan_checks.ts";
 import type { Classification } from "../types.ts";
 import type { Arguments } from "./arguments.ts";
-import { fiveFields, rounded } from "./classify.ts";
-import { type Execution, executorsFor, runDigital, type StepState, stepStates } from "./digital.ts";
+import { fiveFields } from "./classify.ts";
+import { executorsFor, runDigital, type StepState, stepStates } from "./digital.ts";
 import { exit, usageError } from "./errors.ts";
 import { readInputs, readTask } from "./input.ts";
 import type { Output } from "./output.ts";
 import { type OpenedMemory, openForTask, placeOf } from "./place.ts";
 import { renderTask } from "./render.ts";
+import {
+  contentOf,
+  REMEMBERED,
+  reportJson,
+  type TaskHandoff,
+  type TaskReport,
+  type TaskStatus,
+} from "./task_report.ts";
 import type { Wiring } from "./wiring.ts";
 
 /** Entries of the memory that are laid beside a task. */
 const CONTEXT_ENTRIES = 5;
-/** Characters of a task that go into an entry of the memory. */
-const REMEMBERED = 4000;
-/** Characters of an executor's text that go into it. */
-const REMEMBERED_OUTPUT = 600;
-
 /** How sessions are found; which folder it is cannot be known without the environment. */
 const SESSIONS =
   "sessions are looked for with --allow-env=RESEARCHSWARM_HOME,XDG_CACHE_HOME,HOME and --allow-read of the folder that these " +
   "name (~/.cache/researchswarm), before the name of the script";
-
-/** How a whole task stands. */
-export type TaskStatus = "planned" | "done" | "awaiting-human" | "needs-clarification" | "failed";
-
-/** A handoff of this task; without a number where no file keeps it. */
-export interface TaskHandoff {
-  /** Its number in the memory. */
-  readonly id: number | null;
-  /** Whether it is kept. */
-  readonly stored: boolean;
-  /** Its items. */
-  readonly items: Handoff["items"];
-}
-
-/** Everything that is known at the end; what is printed. */
-export interface TaskReport {
-  /** What the router said, after the judge. */
-  readonly classification: Classification;
-  /** How the task stands. */
-  readonly status: TaskStatus;
-  /** Its plan. */
-  readonly plan: Plan;
-  /** How each step stands. */
-  readonly states: readonly StepState[];
-  /** What was tried. */
-  readonly executions: readonly Execution[];
-  /** What a person has to do. */
-  readonly handoff: TaskHandoff | null;
-  /** Entry of the memory, and what was read from it. */
-  readonly memory: { kind: OpenedMemory["kind"]; entry: number | null; stored: boolean; context: Plan["context"] };
-}
 
 /** How a task stands: with a person's part never done, however much software did. */
 function statusOf({ domain }: Classification, plan: Plan, states: readonly StepState[]): TaskStatus {
@@ -69,20 +39,6 @@ function statusOf({ domain }: Classification, plan: Plan, states: readonly StepS
   if (states.some((state) => state === "failed" || state === "refused")) return "failed";
   if (plan.steps.some(({ by }) => by === "person")) return "awaiting-human";
   return states.length > 0 && states.every((state) => state === "done") ? "done" : "planned";
-}
-
-/** What is remembered of a task: its words first, for they are what a search looks for. */
-function contentOf(report: Omit<TaskReport, "handoff" | "memory">): string {
-  const { classification, status, plan, executions } = report;
-  const { task, domain, confidence } = classification;
-  const cut = task.length > REMEMBERED ? `${task.slice(0, REMEMBERED)}…` : task;
-  const lines = [`instruction: ${cut}`, `domain: ${domain}`, `status: ${status}`, `confidence: ${rounded(confidence)}`];
-  for (const { executor, result } of executions) {
-    lines.push(`${executor}: ${result.title}`);
-    if (result.status === "done" && result.text !== "") lines.push(result.text.slice(0, REMEMBERED_OUTPUT));
-  }
-  lines.push(`next_action: ${plan.recommendedAction}`);
-  return lines.join("\n").toWellFormed();
 }
 
 /** A task's words, for telling whether two tasks are the same: the memory keeps no control characters and no megabytes. */
@@ -147,64 +103,6 @@ function remember(
   }
   const number = memory.handoffs.create({ ...checklist, ...(entry !== null && { entryId: entry }) });
   return { handoff: { ...loose!, id: number, stored: true }, memory: noted };
-}
-
-/** Whether an executor's text is a result, not the reason why there is none. */
-const isOutput = (status: ExecutorStatus): boolean => status === "done" || status === "planned";
-
-/** The report as the JSON object of the command line: the five fields of the original first. */
-export function reportJson(report: TaskReport, notices: readonly string[]): Record<string, unknown> {
-  const { classification, status, plan, states, executions, handoff, memory } = report;
-  const texts = executions.filter(({ result: { status, text } }) => text !== "" && isOutput(status)).map(({ result }) =>
-    result.text
-  );
-  return {
-    ...fiveFields(classification),
-    status,
-    segments: classification.segments.map(({ text, domain, confidence, start, end, signals }) => ({
-      text,
-      domain,
-      confidence: rounded(confidence),
-      start,
-      end,
-      signals: signals.map(({ kind, text, towards, weight }) => ({ kind, text, towards, weight: rounded(weight) })),
-    })),
-    excluded: classification.excluded.map(({ kind, text }) => ({ kind, text })),
-    reasons: classification.reasons,
-    truncated: classification.truncated,
-    plan: {
-      cognitive_functions: plan.cognitiveFunctions,
-      steps: plan.steps.map(({ step, action, by, after }, i) => ({ step, action, by, after, state: states[i] })),
-      open_questions: plan.openQuestions,
-      verification_targets: plan.verificationTargets,
-    },
-    executor: executions[0]?.executor ?? null,
-    executions: executions.map(({ steps, executor, effect, ran, result }) => ({
-      steps,
-      executor,
-      effect,
-      status: result.status,
-      title: result.title,
-      used: result.used,
-      did: ran ? result.steps : [],
-      would_do: ran ? [] : result.steps,
-      message: isOutput(result.status) ? null : result.text,
-    })),
-    output: texts.length === 0 ? null : texts.join("\n\n"),
-    handoff: handoff === null ? null : {
-      id: handoff.id,
-      stored: handoff.stored,
-      items: handoff.items.map(({ item, action, safety, evidence, state }) => ({
-        item,
-        state,
-        action,
-        safety,
-        evidence,
-      })),
-    },
-    memory,
-    notices,
-  };
 }
 
 /** Runs a task. @returns the exit code */
