@@ -94,7 +94,9 @@ function metadataOf(given: Record<string, unknown> | undefined): string {
     const text = JSON.stringify(given ?? {}) ?? "{}";
     return text.isWellFormed() ? text : text.toWellFormed();
   } catch (error) {
-    throw new MemoryError(`the metadata of an entry cannot be written as JSON: ${(error as Error).message}`);
+    throw new MemoryError(
+      `the metadata of an entry cannot be written as JSON: ${(error as Error).message.split("\n")[0]}`,
+    );
   }
 }
 
@@ -114,8 +116,8 @@ export function admit(entry: Entry): AdmittedEntry | Refusal {
   }
   const trimmed = text.trim();
   if (trimmed === "") return { refused: "empty", notice: "the entry has no text" };
-  if (!/[\p{L}\p{N}]/u.test(trimmed)) return { refused: "noise", notice: "the entry has no letter and no digit" };
   const content = cut(trimmed, CONTENT_LENGTH).trimEnd();
+  if (!/[\p{L}\p{N}]/u.test(content)) return { refused: "noise", notice: "the entry has no letter and no digit" };
   if (trimmed.length > CONTENT_LENGTH || entry.content.length > 2 * CONTENT_LENGTH) {
     notices.push(`the text of ${entry.content.length} characters was cut to ${content.length}`);
   }

@@ -9,7 +9,7 @@
  *
  * using memory = openMemoryInRam();
  * memory.append({ fileType: "DECISION", tag: "schedule", content: "Cosine decay beat the linear warm-down by 0.004." });
- * strictEqual(memory.context("Which decay of the learning rate was better?")[0].tag, "schedule");
+ * strictEqual(memory.context("Is cosine decay better than a linear warm-down?")[0].tag, "schedule");
  * strictEqual(memory.verify().ok, true);
  * ```
  * @module

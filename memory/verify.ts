@@ -3,11 +3,11 @@
  * history, and the search index against the entries. Reads everything once, in one snapshot.
  * @module
  */
-import type { DatabaseSync } from "node:sqlite";
+import { DatabaseSync } from "node:sqlite";
 import { type AuditKind, type AuditRecord, chainedColumns, hex, recordHash } from "./audit.ts";
 import { entryTypes } from "./entries.ts";
 import { type Handoff, type HandoffChange, readHandoff, replay } from "./handoffs.ts";
-import { valueOf } from "./memory_file.ts";
+import { migrate, valueOf } from "./memory_file.ts";
 import { indexRowid, indexText, typeTerm } from "./search.ts";
 import type { Row } from "./session_rows.ts";
 
@@ -216,6 +216,18 @@ function canonical(value: unknown): string {
   );
 }
 
+/** The triggers that refuse changes have to be there, word for word. */
+function checkGuards(database: DatabaseSync, findings: Findings): void {
+  const guards = "SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' ORDER BY name";
+  const fresh = new DatabaseSync(":memory:");
+  migrate(fresh, 0);
+  const present = new Map(database.prepare(guards).all().map(({ name, sql }) => [name, sql]));
+  for (const { name, sql } of fresh.prepare(guards).all()) {
+    if (present.get(name) !== sql) findings.add("file", `the guard ${name} is missing or not as it was made`);
+  }
+  fresh.close();
+}
+
 /** Compares numbers and sums of ids by kind, then the terms of a sample. */
 function checkIndex(database: DatabaseSync, told: Told, findings: Findings): void {
   for (const type of entryTypes) {
@@ -254,6 +266,7 @@ export function verifyDatabase(database: DatabaseSync, anchor?: string): VerifyR
     const message = String(Object.values(row)[0]);
     if (message !== "ok") findings.add("file", message.split("\n").join("; "));
   }
+  checkGuards(database, findings);
   const told = walkChain(database, findings, anchor);
   const entries = checkEntries(database, told, findings);
   checkDerived(database, told, findings);

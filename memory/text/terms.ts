@@ -39,16 +39,21 @@ const unspaced = new RegExp(scripts, "u");
 const everyUnspaced = new RegExp(scripts, "gu");
 const number = /^\d+(?:\.\d+)?(?:e[-+]?\d+)?$/;
 
-/** Lower case without accents, compatibility forms (full width, ligatures) as their plain ones. */
-export function fold(text: string): string {
-  if (ascii.test(text)) return text.toLowerCase();
-  return text.normalize("NFKD").replace(/[\u0300-\u036f]/g, "").normalize("NFC").toLowerCase()
-    .replace(/[ßæœøđðþłı]/g, (letter) => letters[letter]);
+/** Without accents, compatibility forms (full width, ligatures, numbers in circles) as their plain ones. */
+function plain(text: string): string {
+  return text.normalize("NFKD").replace(/[\u0300-\u036f]/g, "").normalize("NFC");
+}
+
+/** Lower case; letters that no decomposition takes apart as their plain ones. */
+function lower(text: string): string {
+  const small = text.toLowerCase();
+  return ascii.test(small) ? small : small.replace(/\u0307|[ßæœøđðþłı]/g, (letter) => letters[letter] ?? "");
 }
 
 /** One way to write a number: 0.040, 4e-2 and 0.04 are one term; 004 is 4. */
 function numeral(text: string): string {
-  return text.length <= 15 ? String(Number(text)) : text;
+  const value = Number(text);
+  return text.length <= 15 && Number.isFinite(value) ? String(value) : text;
 }
 
 function* unspacedTerms(run: string): Generator<string> {
@@ -65,7 +70,7 @@ function* partTerms(part: string): Generator<string> {
 
 /** Terms of a word that is more than plain letters. */
 function* chunkTerms(original: string): Generator<string> {
-  const text = fold(original).replace(/['’]s$/, "").replace(/['’,]/g, "");
+  const text = lower(original).replace(/['’]s$/, "").replace(/['’,]/g, "");
   if (stopWords.has(text)) return;
   if (number.test(text)) return yield numeral(text);
   if (unspaced.test(text)) {
@@ -80,7 +85,7 @@ function* chunkTerms(original: string): Generator<string> {
   if (identifier) yield whole;
   if (/^[\d.\-]+$/.test(text)) return; // versions and addresses mean nothing in parts
   const camel = /\p{Ll}\p{Lu}/u.test(original);
-  const parts = (camel ? fold(original.replace(/(\p{Ll})(?=\p{Lu})/gu, "$1 ")).replace(/['’,]/g, "") : text)
+  const parts = (camel ? lower(original.replace(/(\p{Ll})(?=\p{Lu})/gu, "$1 ")).replace(/['’,]/g, "") : text)
     .split(/[^\p{L}\p{N}\p{M}]+|(?<=\p{L})(?=\p{N})|(?<=\p{N})(?=\p{L})/u);
   if (parts.length === 1) {
     if (!identifier) yield* partTerms(text);
@@ -105,13 +110,15 @@ function* chunkTerms(original: string): Generator<string> {
  */
 export function termsOf(text: string, limit = Infinity): string[] {
   const terms: string[] = [];
-  const pattern = ascii.test(text) ? asciiChunk : chunk;
+  const isAscii = ascii.test(text);
+  const pattern = isAscii ? asciiChunk : chunk;
+  const source = isAscii ? text : plain(text);
   pattern.lastIndex = 0;
-  for (let found = pattern.exec(text); found !== null && terms.length < limit; found = pattern.exec(text)) {
+  for (let found = pattern.exec(source); found !== null && terms.length < limit; found = pattern.exec(source)) {
     const word = found[0];
     if (/^[A-Z]?[a-z]+$/.test(word)) { // most words, without the work that the others need
-      const plain = word.toLowerCase();
-      if (plain.length > 1 && !stopWords.has(plain)) terms.push(stem(plain.slice(0, TERM_LENGTH)));
+      const small = word.toLowerCase();
+      if (small.length > 1 && !stopWords.has(small)) terms.push(stem(small.slice(0, TERM_LENGTH)));
     } else {
       for (const term of chunkTerms(unspaced.test(word) ? word : word.slice(0, CHUNK_LENGTH))) terms.push(term);
     }
