@@ -5,8 +5,7 @@
  */
 import { deepStrictEqual as equal, ok, rejects } from "node:assert";
 import { join } from "node:path";
-import { DatabaseSync } from "node:sqlite";
-import { SessionStore } from "../memory/mod.ts";
+import { openMemory, rememberDecisions, SessionStore } from "../memory/mod.ts";
 import { configOf, parseSpace } from "../trainer/space.ts";
 import { SearchAgent } from "../trainer/overnight/agents/search.ts";
 import type { Agent } from "../trainer/overnight/agents/agent.ts";
@@ -529,16 +528,18 @@ Deno.test("a decision that a kill kept out of the memory is entered on resume, e
   withSession(async ({ parts, folder }) => {
     const memoryPath = join(folder, "AI-Memory", "memory.db");
     const limits = { experiments: 2, seconds: null };
-    await runSession(parts({ memoryPath, limits }));
+    const session = parts({ memoryPath, limits });
+    await runSession(session);
     const tags = () => {
-      using memory = new DatabaseSync(memoryPath);
-      return memory.prepare("SELECT tag FROM entries ORDER BY tag").all().map(({ tag }) => tag);
+      using memory = openMemory(memoryPath);
+      return Array.from(memory.export(), ({ tag }) => tag).sort();
     };
     const all = ["SESSION:t:exp_000", "SESSION:t:exp_001", "SESSION:t:exp_002"];
     equal(tags(), all);
     {
-      using memory = new DatabaseSync(memoryPath);
-      memory.exec("DELETE FROM entries WHERE tag LIKE '%exp_001'");
+      await Deno.remove(memoryPath);
+      using memory = openMemory(memoryPath);
+      rememberDecisions(memory, "t", session.store.experiments().filter(({ id }) => id !== 1));
     }
     equal(tags().length, 2);
     for (let time = 0; time < 2; time++) {
