@@ -65,6 +65,11 @@ export interface TokenFeatures {
   readonly resolved: Resolved;
 }
 
+// Unicode's classes of letters take V8 half a millisecond to compile; few tokens need them.
+const ascii = /^[\0-\x7f]*$/;
+const asciiCapital = /^[A-Z]/, capital = /^\p{Lu}/u;
+const asciiInnerCapital = /[a-z][A-Z]|[A-Z]{2}[a-z]/, innerCapital = /\p{Ll}\p{Lu}|\p{Lu}{2}\p{Ll}/u;
+
 const fileExtension = /\.(?:[a-z][a-z0-9]{0,4}|[a-z]+config|7z|mp[34])$/i;
 
 /** FNV-1a of a short text, folded into the buckets. */
@@ -111,13 +116,14 @@ export function describe(tokens: readonly Token[], lookup: Lookup): TokenFeature
     }
     sentence = false;
     const lower = text.toLowerCase();
-    const hasCapital = /^\p{Lu}/u.test(text);
+    const isAscii = ascii.test(text);
+    const hasCapital = (isAscii ? asciiCapital : capital).test(text);
     // A capital inside a sentence begins a name, which is no typing slip of a common word.
     const isName = hasCapital && index > 0 && !flags.includes(flagNumbers.get("sentence start")!);
     const resolved = backticks || isName ? resolve(text, lookup, false) : resolve(text, lookup, true);
     set("capital", hasCapital);
     set("capitals", text.length > 1 && text === text.toUpperCase() && text !== lower);
-    set("inner capital", /\p{Ll}\p{Lu}|\p{Lu}{2}\p{Ll}/u.test(text));
+    set("inner capital", (isAscii ? asciiInnerCapital : innerCapital).test(text));
     set("digit", /\d/.test(text));
     set("number", /^[\d.,:]+$/.test(text));
     set("dot inside", text.includes("."));
@@ -127,7 +133,7 @@ export function describe(tokens: readonly Token[], lookup: Lookup): TokenFeature
     set("hyphen", text.includes("-", 1));
     set("apostrophe", text.includes("'") || text.includes("’"));
     set("one letter", text.length === 1);
-    set("non-ASCII", /\P{ASCII}/u.test(text));
+    set("non-ASCII", !isAscii);
     set("file extension", fileExtension.test(text));
     set(resolved.found, true);
     set("ends in s", lower.endsWith("s"));

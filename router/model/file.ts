@@ -5,7 +5,7 @@
  * @module
  */
 import { Lexicon } from "./lexicon.ts";
-import { Network, type NetworkSizes, weightShapes } from "./network.ts";
+import { Network, type NetworkSizes, type QuantizedMatrix, weightShapes } from "./network.ts";
 
 /** Contents of `model.json`. */
 export interface ModelFile {
@@ -49,7 +49,10 @@ export interface Model {
 /** Opens a model. @throws Error for a file of another layout or a truncated one */
 export function openModel(file: ModelFile): Model {
   if (file.format !== modelFormat) throw new Error(`the router's model has layout ${file.format}, not ${modelFormat}`);
-  const bytes = Uint8Array.fromBase64(file.data);
+  // Into an array of the right size: V8's `fromBase64` first guesses one and copies, which takes twice as long.
+  const digits = file.data.length - (file.data.endsWith("==") ? 2 : file.data.endsWith("=") ? 1 : 0);
+  const bytes = new Uint8Array(Math.floor(digits * 3 / 4));
+  bytes.setFromBase64(file.data);
   let at = 0;
   const take = (length: number) => {
     const part = bytes.subarray(at, at + length);
@@ -69,13 +72,9 @@ export function openModel(file: ModelFile): Model {
     take(words * sizes.lexicon / 2),
     floats(sizes.lexicon),
   );
-  const weights = new Map<string, Float32Array>();
+  const weights = new Map<string, QuantizedMatrix>();
   for (const [name, [rows, columns]] of weightShapes(sizes)) {
-    const scales = floats(rows);
-    const quantized = take(rows * columns);
-    const weight = new Float32Array(rows * columns);
-    for (let i = 0; i < weight.length; i++) weight[i] = (quantized[i] - 128) * scales[Math.floor(i / columns)];
-    weights.set(name, weight);
+    weights.set(name, { scales: floats(rows), bytes: take(rows * columns) });
   }
   return { lexicon, network: new Network(sizes, weights, lexicon), calibration: file.calibration };
 }

@@ -1,9 +1,11 @@
 /**
- * The forward pass of the model in plain TypeScript: embeddings, gated convolutions over the tokens, and two heads, one for
- * where parts begin and end, one for how much each token speaks for a person. Knows nothing of words or of decoding.
+ * The forward pass of the model: embeddings, gated convolutions over the tokens, and two heads, one for where parts begin
+ * and end, one for how much each token speaks for a person. The arithmetic is the kernel's, see `product.ts`; weights and
+ * activations live in its memory. Knows nothing of words or of decoding.
  * @module
  */
 import { affixBuckets, flagCount, type TokenFeatures } from "./features.ts";
+import { Kernel } from "./product.ts";
 
 /** Parts of speech that the model tells apart (Universal Dependencies' names, in lower case). */
 export const partsOfSpeech = [
@@ -65,8 +67,16 @@ export function weightShapes(sizes: NetworkSizes): Map<string, readonly number[]
   ]);
 }
 
-/** Weights by name, row after row. */
-export type Weights = ReadonlyMap<string, Float32Array>;
+/** A matrix of 8-bit numbers, row after row: each stands for its distance from 128 times its row's scale. */
+export interface QuantizedMatrix {
+  /** A scale a row. */
+  readonly scales: Float32Array;
+  /** The numbers. */
+  readonly bytes: Uint8Array;
+}
+
+/** Weights by name, row after row; they are copied into the kernel's memory. */
+export type Weights = ReadonlyMap<string, Float32Array | QuantizedMatrix>;
 
 /** Where vectors of words come from. */
 export interface WordVectors {
@@ -86,170 +96,168 @@ export interface Reading {
   readonly speech: readonly PartOfSpeech[];
 }
 
-// As the tensor layer has it.
-const eps = 2 ** -23;
-
 /** A model that is ready to read. */
 export class Network {
   readonly #sizes: NetworkSizes;
-  readonly #weights: Weights;
+  readonly #kernel = new Kernel();
+  /** Addresses in the kernel's memory. */
+  readonly #weights = new Map<string, number>();
   readonly #lexicon: WordVectors;
   /** Log-odds of a person before any token has spoken. */
   readonly partBias: number;
 
   /** @param sizes its sizes @param weights by `weightShapes` @param lexicon adds a word's vector, times a share, to an array */
   constructor(sizes: NetworkSizes, weights: Weights, lexicon: WordVectors) {
-    for (const [name, shape] of weightShapes(sizes)) {
-      const size = shape.reduce((a, b) => a * b, 1);
-      if (weights.get(name)?.length !== size) throw new Error(`the router's model lacks ${name} [${shape}]`);
+    const kernel = this.#kernel;
+    const shapes = weightShapes(sizes);
+    for (const [name, [rows, columns]] of shapes) {
+      const weight = weights.get(name);
+      const numbers = weight instanceof Float32Array ? weight : weight?.bytes;
+      if (numbers?.length !== rows * columns) throw new Error(`the router's model lacks ${name} [${rows},${columns}]`);
+      this.#weights.set(name, kernel.take(rows * columns));
+    }
+    const mark = kernel.mark;
+    for (const [name, [rows, columns]] of shapes) {
+      const weight = weights.get(name)!, to = this.#weight(name);
+      if (weight instanceof Float32Array) kernel.floats(to, rows * columns).set(weight);
+      else {
+        const scales = kernel.take(rows), bytes = kernel.take(Math.ceil(rows * columns / 4));
+        kernel.floats(scales, rows).set(weight.scales);
+        kernel.bytes(bytes, rows * columns).set(weight.bytes);
+        kernel.dequantize(to, bytes, scales, rows, columns);
+        kernel.release(mark);
+      }
     }
     this.#sizes = sizes;
-    this.#weights = weights;
     this.#lexicon = lexicon;
-    const bias = weights.get("partBias")!;
+    const bias = kernel.floats(this.#weight("partBias"), 2);
     this.partBias = bias[1] - bias[0];
   }
 
-  #weight(name: string): Float32Array {
+  #weight(name: string): number {
     return this.#weights.get(name)!;
   }
 
-  /** Reads the tokens of a task. @param features one for each token, at least one */
+  /** Reads the tokens of a task. @param features one for each token */
   read(features: readonly TokenFeatures[]): Reading {
-    const { width, dilations } = this.#sizes;
-    const count = features.length;
-    let x = this.#embed(features);
-    for (const [block, dilation] of dilations.entries()) {
-      if (block === dilations.length - 1) this.#addGlobal(x, count);
-      x = convolve(x, count, width, dilation, this.#weight(`conv${block}`), this.#weight(`convBias${block}`));
+    const kernel = this.#kernel;
+    const mark = kernel.mark;
+    try {
+      const { width, dilations } = this.#sizes;
+      const count = features.length;
+      const x = this.#embed(features);
+      const normal = kernel.take(count * width);
+      const both = kernel.take(count * 2 * width);
+      for (const [block, dilation] of dilations.entries()) {
+        if (block === dilations.length - 1) this.#addGlobal(x, normal, count);
+        kernel.normalize(normal, x, count, width);
+        this.#convolve(both, normal, count, dilation, block);
+        kernel.gate(x, both, count, width);
+      }
+      kernel.normalize(normal, x, count, width);
+      return this.#heads(normal, count);
+    } finally {
+      kernel.release(mark);
     }
-    return this.#heads(normalize(x, count, width), count);
+  }
+
+  /** Takes `[rows, outputs]` numbers, of which each row is a bias. */
+  #biased(name: string, rows: number, outputs: number): number {
+    const y = this.#kernel.take(rows * outputs);
+    this.#kernel.floats(y, rows * outputs).fill(0);
+    this.#kernel.add(y, outputs, this.#weight(name), 0, rows, outputs);
+    return y;
   }
 
   /** Vectors of the tokens before any of them has seen another. */
-  #embed(features: readonly TokenFeatures[]): Float32Array {
+  #embed(features: readonly TokenFeatures[]): number {
     const { lexicon, affix, width } = this.#sizes;
-    const [prefix, suffix, input] = [this.#weight("prefix"), this.#weight("suffix"), this.#weight("input")];
-    const [flagRows, bias] = [this.#weight("flags"), this.#weight("inputBias")];
-    const x = new Float32Array(features.length * width);
-    const own = new Float32Array(lexicon + affix);
-    for (let t = 0; t < features.length; t++) {
+    const kernel = this.#kernel;
+    const count = features.length, size = lexicon + affix;
+    const [prefix, suffix, flagRows] = [this.#weight("prefix"), this.#weight("suffix"), this.#weight("flags")];
+    const x = this.#biased("inputBias", count, width);
+    const own = kernel.take(count * size);
+    const vectors = kernel.floats(own, count * size).fill(0);
+    for (let t = 0; t < count; t++) {
       const { flags, prefix: head, suffix: tail, resolved: { entries } } = features[t];
-      own.fill(0);
-      for (const entry of entries) this.#lexicon.addVector(entry, 1 / entries.length, own);
-      if (head >= 0) {
-        for (let i = 0; i < affix; i++) own[lexicon + i] = prefix[head * affix + i] + suffix[tail * affix + i];
+      if (entries.length > 0) {
+        const to = vectors.subarray(t * size, t * size + lexicon);
+        for (const entry of entries) this.#lexicon.addVector(entry, 1 / entries.length, to);
       }
-      product(x, t * width, input, own, 0, width, own.length);
-      for (let i = 0; i < width; i++) x[t * width + i] += bias[i];
-      for (const flag of flags) for (let i = 0; i < width; i++) x[t * width + i] += flagRows[flag * width + i];
+      if (head >= 0) {
+        const to = own + 4 * (t * size + lexicon);
+        kernel.add(to, 0, prefix + 4 * head * affix, 0, 1, affix);
+        kernel.add(to, 0, suffix + 4 * tail * affix, 0, 1, affix);
+      }
+      for (const flag of flags) kernel.add(x + 4 * t * width, 0, flagRows + 4 * flag * width, 0, 1, width);
     }
+    kernel.product(x, own, this.#weight("input"), count, width, size, size);
     return x;
   }
 
-  /** Adds to every token what the task as a whole says. */
-  #addGlobal(x: Float32Array, count: number): void {
+  /** Adds to every token what the task as a whole says. @param normal room for as many numbers as `x` has */
+  #addGlobal(x: number, normal: number, count: number): void {
     const { width } = this.#sizes;
-    const normal = normalize(x, count, width);
-    const mean = new Float32Array(width);
-    for (let t = 0; t < count; t++) for (let i = 0; i < width; i++) mean[i] += normal[t * width + i] / count;
-    const added = new Float32Array(width);
-    product(added, 0, this.#weight("global"), mean, 0, width, width);
-    for (let t = 0; t < count; t++) for (let i = 0; i < width; i++) x[t * width + i] += added[i];
+    const kernel = this.#kernel;
+    kernel.normalize(normal, x, count, width);
+    const mean = kernel.take(width), added = kernel.take(width);
+    const means = kernel.floats(mean, width).fill(0);
+    kernel.floats(added, width).fill(0);
+    kernel.add(mean, 0, normal, width, count, width);
+    for (let i = 0; i < width; i++) means[i] /= count;
+    kernel.product(added, mean, this.#weight("global"), 1, width, width, width);
+    kernel.add(x, width, added, 0, count, width);
   }
 
-  #heads(x: Float32Array, count: number): Reading {
+  /** A convolution of the rows over three taps; zeros stand beyond the ends, so a tap skips the rows that reach there. */
+  #convolve(both: number, normal: number, count: number, dilation: number, block: number): void {
     const { width } = this.#sizes;
-    const [tagRows, tagBias, value, gate] = ["tags", "tagsBias", "value", "gate"].map((name) => this.#weight(name));
-    const [gateBias] = this.#weight("gateBias");
+    const kernel = this.#kernel;
+    const weight = this.#weight(`conv${block}`);
+    kernel.floats(both, count * 2 * width).fill(0);
+    kernel.add(both, 2 * width, this.#weight(`convBias${block}`), 0, count, 2 * width);
+    for (let tap = 0; tap < 3; tap++) {
+      const shift = (tap - 1) * dilation;
+      const to = both + 4 * Math.max(0, -shift) * 2 * width, from = normal + 4 * Math.max(0, shift) * width;
+      kernel.product(to, from, weight + 4 * tap * width, count - Math.abs(shift), 2 * width, width, 3 * width);
+    }
+  }
+
+  #heads(x: number, count: number): Reading {
+    const { width } = this.#sizes;
+    const kernel = this.#kernel;
+    const classes = partsOfSpeech.length;
+    const head = (name: string, outputs: number, y: number) => {
+      kernel.product(y, x, this.#weight(name), count, outputs, width, width);
+      return y;
+    };
+    const tagsAt = head("tags", 3, this.#biased("tagsBias", count, 3));
+    const speechAt = head("speech", classes, this.#biased("speechBias", count, classes));
+    const gateAt = head("gate", 1, this.#biased("gateBias", count, 1));
+    const valueAt = kernel.take(count * 2);
+    kernel.floats(valueAt, count * 2).fill(0);
+    head("value", 2, valueAt);
+    const [tagLogits, speechLogits] = [kernel.floats(tagsAt, count * 3), kernel.floats(speechAt, count * classes)];
+    const [gates, values] = [kernel.floats(gateAt, count), kernel.floats(valueAt, count * 2)];
     const tags = new Float32Array(count * 3);
     const votes = new Float32Array(count);
     const speech: PartOfSpeech[] = [];
-    const [speechRows, speechBias] = [this.#weight("speech"), this.#weight("speechBias")];
-    const out = new Float32Array(partsOfSpeech.length);
-    for (let t = 0; t < count; t++) {
-      product(out, 0, tagRows, x, t * width, 3, width);
-      for (let i = 0; i < 3; i++) out[i] += tagBias[i];
-      const top = Math.max(out[0], out[1], out[2]);
-      const total = top + Math.log(Math.exp(out[0] - top) + Math.exp(out[1] - top) + Math.exp(out[2] - top));
-      for (let i = 0; i < 3; i++) tags[t * 3 + i] = out[i] - total;
-      product(out, 0, value, x, t * width, 2, width);
-      const vote = out[1] - out[0];
-      product(out, 0, gate, x, t * width, 1, width);
-      votes[t] = vote / (1 + Math.exp(-out[0] - gateBias));
-      product(out, 0, speechRows, x, t * width, out.length, width);
-      let best = 0;
-      for (let i = 0; i < out.length; i++) if (out[i] + speechBias[i] > out[best] + speechBias[best]) best = i;
-      speech.push(partsOfSpeech[best]);
-    }
-    let begin = -Infinity;
-    for (let t = 0; t < count; t++) begin = Math.max(begin, tags[t * 3 + 1]);
     // log(p / (1 − p)) of "a part begins somewhere", by the token that is the likeliest to begin one.
+    let begin = -Infinity;
+    for (let t = 0; t < count; t++) {
+      const a = tagLogits[t * 3], b = tagLogits[t * 3 + 1], c = tagLogits[t * 3 + 2];
+      const top = Math.max(a, b, c);
+      const total = top + Math.log(Math.exp(a - top) + Math.exp(b - top) + Math.exp(c - top));
+      tags[t * 3] = a - total;
+      tags[t * 3 + 1] = b - total;
+      tags[t * 3 + 2] = c - total;
+      begin = Math.max(begin, tags[t * 3 + 1]);
+      votes[t] = (values[t * 2 + 1] - values[t * 2]) / (1 + Math.exp(-gates[t]));
+      let best = t * classes;
+      for (let i = best; i < (t + 1) * classes; i++) if (speechLogits[i] > speechLogits[best]) best = i;
+      speech.push(partsOfSpeech[best - t * classes]);
+    }
     const asked = begin - Math.log1p(-Math.min(Math.exp(begin), 1 - 1e-6));
     return { tags, votes, speech, doubt: -Math.abs(asked) };
   }
-}
-
-/** y[at + o] = Σ weight[o, i]·x[from + i]; four sums side by side keep the processor's adders busy. */
-function product(
-  y: Float32Array,
-  at: number,
-  weight: Float32Array,
-  x: Float32Array,
-  from: number,
-  outputs: number,
-  inputs: number,
-): void {
-  for (let o = 0; o < outputs; o++) {
-    const row = o * inputs;
-    let a = 0, b = 0, c = 0, d = 0;
-    for (let i = 0; i < inputs; i += 4) {
-      a += weight[row + i] * x[from + i];
-      b += weight[row + i + 1] * x[from + i + 1];
-      c += weight[row + i + 2] * x[from + i + 2];
-      d += weight[row + i + 3] * x[from + i + 3];
-    }
-    y[at + o] = a + b + c + d;
-  }
-}
-
-/** Each row divided by its root mean square. */
-function normalize(x: Float32Array, count: number, width: number): Float32Array {
-  const y = new Float32Array(x.length);
-  for (let t = 0; t < count; t++) {
-    let squares = 0;
-    for (let i = t * width; i < (t + 1) * width; i++) squares += x[i] * x[i];
-    const scale = 1 / Math.sqrt(squares / width + eps);
-    for (let i = t * width; i < (t + 1) * width; i++) y[i] = x[i] * scale;
-  }
-  return y;
-}
-
-/** x + silu(a)·b, where [a | b] is a convolution of the normalised rows over three taps; zeros stand beyond the ends. */
-function convolve(
-  x: Float32Array,
-  count: number,
-  width: number,
-  dilation: number,
-  weight: Float32Array,
-  bias: Float32Array,
-): Float32Array {
-  // Rows of zeros on both sides, so that every window is one contiguous copy of three rows.
-  const normal = normalize(x, count, width);
-  const window = new Float32Array(3 * width);
-  const both = new Float32Array(2 * width);
-  const y = x.slice();
-  for (let t = 0; t < count; t++) {
-    for (let tap = 0; tap < 3; tap++) {
-      const at = t + (tap - 1) * dilation;
-      if (at < 0 || at >= count) window.fill(0, tap * width, (tap + 1) * width);
-      else window.set(normal.subarray(at * width, (at + 1) * width), tap * width);
-    }
-    product(both, 0, weight, window, 0, 2 * width, 3 * width);
-    for (let i = 0; i < width; i++) {
-      const a = both[i] + bias[i];
-      y[t * width + i] += a / (1 + Math.exp(-a)) * (both[width + i] + bias[width + i]);
-    }
-  }
-  return y;
 }

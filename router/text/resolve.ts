@@ -107,6 +107,14 @@ function oneWord(word: string, lookup: Lookup): Resolved | undefined {
   return undefined;
 }
 
+/** What is between the joints, camelCase included; the simple patterns spare most tokens Unicode's classes of letters. */
+function joints(token: string): string[] {
+  if (/^[a-z]*$/.test(token)) return [token];
+  return /^[\0-\x7f]*$/.test(token)
+    ? token.replace(/([a-z])([A-Z])/g, "$1 $2").toLowerCase().split(/[^a-z]+/)
+    : token.replace(/(\p{Ll})(\p{Lu})/gu, "$1 $2").toLowerCase().split(/[^\p{L}]+/u);
+}
+
 /**
  * Finds a token's entries.
  * @param token as written
@@ -117,10 +125,8 @@ export function resolve(token: string, lookup: Lookup, mend = true): Resolved {
   const word = token.toLowerCase().replaceAll("’", "'");
   const whole = oneWord(word, lookup);
   if (whole !== undefined) return whole;
-  // Compounds, paths, identifiers: what is between the joints, camelCase included.
-  const parts = token.replace(/(\p{Ll})(\p{Lu})/gu, "$1 $2").toLowerCase().split(/[^\p{L}]+/u).filter((part) =>
-    part.length > 1
-  );
+  // Compounds, paths, identifiers.
+  const parts = joints(token).filter((part) => part.length > 1);
   if (parts.length > 1 || (parts.length === 1 && parts[0] !== word)) {
     const entries = parts.slice(0, 6).flatMap((part) => oneWord(part, lookup)?.entries ?? []);
     if (entries.length > 0) return { entries, found: "parts" };
