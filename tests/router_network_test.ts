@@ -140,6 +140,19 @@ Deno.test("gate() adds silu(a)·b, from the smallest to the largest a", () => {
   }
 });
 
+Deno.test("gate()'s silu is right to four roundings everywhere between −80 and 80", () => {
+  const n = 20_481;
+  const kernel = new Kernel();
+  const x = Float32Array.from({ length: 2 * n }, (_, i) => i < n ? (i - n / 2) / 128 : 1);
+  const y = put(kernel, new Float32Array(n));
+  kernel.gate(y, put(kernel, x), 1, n);
+  kernel.floats(y, n).forEach((got, i) => {
+    const expected = x[i] / (1 + Math.exp(-x[i]));
+    // Four units in the last place: the sum 1 + e^−a, the quotient, and two in e^−a itself.
+    ok(Math.abs(got - expected) <= 2 ** -22 * Math.abs(expected), `silu(${x[i]}): ${got}, not ${expected}`);
+  });
+});
+
 Deno.test("dequantize() gives (q − 128)·scale, bit for bit", () => {
   for (const rows of rowCounts) {
     for (const columns of sizes) {

@@ -3,7 +3,7 @@
  * permission, and each model has an instance of its own. With `--check` it only says whether that file is up to date.
  *
  * ```sh
- * deno run --lock=router/training/deno.lock --frozen --allow-read --allow-write=router/model router/training/assemble.ts
+ * deno run --allow-read --allow-write=router/model router/training/assemble.ts
  * ```
  * @module
  */
