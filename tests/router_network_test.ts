@@ -186,7 +186,7 @@ Deno.test("a model reads no tokens and one token, and gives the same numbers twi
 Deno.test("classify() reads the longest text in bounded time, one of unknown words and one without spaces too", () => {
   const texts = {
     sentences: "Restart the server by hand, then mail me the log of the last run. ",
-    "unknown words": "qxwvtzkrplm jxqzvkwptrs ",
+    "unknown words": "put the qxwvtzkrplm on the jxqzvkwptrs and ",
     "no spaces": "a-b_c/",
     marks: "(.,;:!?)",
   };
