@@ -17,7 +17,7 @@ import {
 import type { StoredEntry } from "./entries.ts";
 import { admit, type AdmittedEntry, dedupeKey, normalised } from "./gate.ts";
 import { HandoffStore } from "./handoffs.ts";
-import { databaseError, patiently, valueOf } from "./memory_file.ts";
+import { databaseError, isBusy, patiently, valueOf } from "./memory_file.ts";
 import type { Ranked } from "./rank.ts";
 import { relevant } from "./relevance.ts";
 import { DatabaseError, transaction } from "./schema.ts";
@@ -120,7 +120,7 @@ export class Memory implements Disposable {
    */
   search(query: string, options: SearchOptions = {}): Hit[] {
     const limit = Math.max(0, Math.floor(options.limit ?? 10));
-    return this.#read(() => this.#hits(this.#search.find(query, { ...options, limit }).slice(0, limit)));
+    return this.#snapshot(() => this.#hits(this.#search.find(query, { ...options, limit }).slice(0, limit)));
   }
 
   /** The newest entries by their time, newest first. */
@@ -146,7 +146,7 @@ export class Memory implements Disposable {
    * @param limit entries at most
    */
   context(task: string, limit = 5): Hit[] {
-    return this.#read(() => this.#hits(relevant(this.#search.find(task, { limit })).slice(0, limit)));
+    return this.#snapshot(() => this.#hits(relevant(this.#search.find(task, { limit })).slice(0, limit)));
   }
 
   /** One entry, undefined if there is none of this id. */
@@ -188,18 +188,15 @@ export class Memory implements Disposable {
    * @param anchor a `head` of an earlier report, which must still be in the chain
    */
   verify(anchor?: string): VerifyReport {
-    return this.#read(() => {
-      this.#database.exec("BEGIN");
+    return this.#snapshot(() => {
       try {
         return verifyDatabase(this.#database, anchor);
       } catch (error) {
         // A file too damaged to be read to its end is a finding, not a failure of the check.
         const sentence = databaseError(this.#path, error);
-        if (!(sentence instanceof DatabaseError)) throw error;
+        if (!(sentence instanceof DatabaseError) || isBusy(error)) throw error;
         const problems = [{ part: "file" as const, message: sentence.message }];
         return { ok: false, entries: 0, records: 0, adopted: [], head: "", problems };
-      } finally {
-        if (this.#database.isTransaction) this.#database.exec("COMMIT");
       }
     });
   }
@@ -284,6 +281,18 @@ export class Memory implements Disposable {
     } catch (error) {
       throw databaseError(this.#path, error);
     }
+  }
+
+  /** Reads in one transaction: all statements see the same state. */
+  #snapshot<T>(work: () => T): T {
+    return this.#read(() => {
+      this.#database.exec("BEGIN");
+      try {
+        return work();
+      } finally {
+        if (this.#database.isTransaction) this.#database.exec("COMMIT");
+      }
+    });
   }
 
   #write<T>(work: () => T): T {

@@ -7,7 +7,6 @@
  * @module
  */
 import { DatabaseSync } from "node:sqlite";
-import { dirname } from "node:path";
 import { entriesSchema } from "./memory_schema.ts";
 import { DatabaseError, transaction } from "./schema.ts";
 
@@ -90,7 +89,7 @@ function isReadOnly(info: Deno.FileInfo | null): boolean {
 
 function folderOf(path: string): Deno.FileInfo | null {
   try {
-    return Deno.statSync(dirname(path));
+    return Deno.statSync(path.replace(/[^\/\\]*$/, "") || ".");
   } catch {
     return null; // not there, or not ours to look at; SQLite will say
   }

@@ -25,11 +25,11 @@ const MISSING = 0.5;
 /** Share of common terms from which on two entries are about the same, so that the newer one stands first. */
 const SAME_SUBJECT = 0.4;
 
-const taskStems = new Set([...taskWords].map(stem));
-
-/** Whether a term is one that nearly every task has. */
+/** Whether a term is one that nearly every task has. Its words are stemmed as they come up, not all at the first question. */
 export function isTaskTerm(term: string): boolean {
-  return taskStems.has(term);
+  const prefix = term.slice(0, -1);
+  for (const word of taskWords) if (word.startsWith(prefix) && stem(word) === term) return true;
+  return false;
 }
 
 /** One thing that the question asks for: a term of it, or what may stand in for that term. */

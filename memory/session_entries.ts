@@ -3,7 +3,6 @@
  * databases of sessions, which are the truth.
  * @module
  */
-import { join } from "node:path";
 import type { Entry } from "./entries.ts";
 import type { Memory } from "./memory.ts";
 import { DatabaseError } from "./schema.ts";
@@ -79,7 +78,7 @@ export interface SessionList {
 function databasesIn(folder: string): { name: string; path: string }[] {
   try {
     return Array.from(Deno.readDirSync(folder)).filter(({ isDirectory }) => isDirectory)
-      .map(({ name }) => ({ name, path: join(folder, name, "session.db") }))
+      .map(({ name }) => ({ name, path: `${folder}/${name}/session.db` }))
       .filter(({ path }) => exists(path));
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return [];
@@ -105,7 +104,7 @@ export function listSessions(folder: string): SessionList {
       const experiments = store.experiments();
       sessions.push({
         session: store.session(),
-        folder: join(folder, name),
+        folder: `${folder}/${name}`,
         path,
         experiments: experiments.length,
         kept: experiments.filter(({ state }) => state === "kept").length,
