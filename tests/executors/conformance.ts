@@ -57,6 +57,10 @@ export function makePlace(root: string): Place {
   Deno.writeTextFileSync(join(files, "server.pem"), `${key("RSA")}\nMIIEow\n`);
   Deno.writeTextFileSync(join(files, "id_rsa"), `${key("OPENSSH")}\nb3Blbn\n`);
   Deno.symlinkSync(join(files, ".env"), join(files, "harmless.txt"));
+  // Nothing in it looks like a secret: only the name behind the link tells.
+  Deno.mkdirSync(join(files, "settings"));
+  Deno.writeTextFileSync(join(files, "settings", ".env"), "REGION=north\n");
+  Deno.symlinkSync(join(files, "settings", ".env"), join(files, "region.txt"));
   Deno.symlinkSync(files, join(files, "sub", "loop"));
   Deno.writeTextFileSync(join(files, "notes.txt"), `Some notes of mine.\nThe key is below.\n${key("EC")}\nMHcCAQ\n`);
   Deno.writeTextFileSync(
@@ -183,6 +187,7 @@ export function conformance(candidates: readonly Candidate[], place: Place): voi
       "server.pem",
       "id_rsa",
       "harmless.txt",
+      "region.txt",
       "notes.txt",
       "deploy.log",
       "sub/loop/.env",

@@ -59,6 +59,8 @@ const parts: Readonly<Record<string, readonly string[]>> = {
     "Send the summary to Sam",
     "Email the postmortem to the team",
     "Translate report.md into French",
+    "Translate the report on last night's session into French",
+    "Plot the results of last night's session",
     "Write a report on salmon farming in Norway",
     "Draft a postmortem of the product launch",
     "Train a CatBoost classifier on the churn table",

@@ -207,6 +207,32 @@ Deno.test("lost runs and the last words of failed ones are in the postmortem, an
     equal(used, [`${folder}/session.db`, `${folder}/runs/exp_001/stderr.log`]);
   }));
 
+Deno.test("the timeline of a long night stays short: failures of one kind are one line, the largest gains stay", () =>
+  withFolder(async (sessions) => {
+    let best = 2;
+    const trials = Array.from({ length: 150 }, (_, index): Made => {
+      const values = { matrixLearningRate: 0.04 + index / 10_000 } as Made["values"];
+      if (index % 3 === 1) {
+        return { values, end: { status: "crash", reason: `out of memory: wanted ${index}`, state: "crashed" } };
+      }
+      if (index % 3 === 2) return { values, end: { bpb: 3, keep: false } };
+      best -= index === 75 ? 0.1 : 0.001;
+      return { values: index === 0 ? {} : values, end: { bpb: best, keep: true } };
+    });
+    makeNight(sessions, "long", lastNight, trials);
+    const { text } = await runTask("Draft a postmortem of session long", { sessionsFolder: sessions, now });
+    const lines = section(text, "Timeline").split("\n").filter((line) => line.startsWith("- "));
+    ok(lines.length <= 42, String(lines.length));
+    same(lines.filter((line) => line.includes("crashed")).length, 1);
+    match(
+      lines.find((line) => line.includes("crashed"))!,
+      /exp_001 crashed: `out of memory: wanted 1` \(and 49 more of this kind, the last at 2026-11-22 22:5\d\)/,
+    );
+    ok(lines.some((line) => line.includes("exp_075 kept")) && lines.some((line) => line.includes("baseline kept")));
+    ok(!lines.some((line) => line.includes("discarded")));
+    match(lines.at(-1)!, /\(\d+ further entries are left out\)/);
+  }));
+
 Deno.test("a sweep summary ranks constants by rank correlation and finds what was tried twice", () =>
   withFolder(async (sessions) => {
     let seed = 3;

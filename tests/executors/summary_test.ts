@@ -1,6 +1,6 @@
 /** What a summary promises beside being good: its length, its words, what it leaves out, and short, long and strange texts. */
 import { deepStrictEqual as equal, match, ok, strictEqual as same } from "node:assert";
-import { readLength } from "../../router/executors/summary/length.ts";
+import { naturalLength, readLength } from "../../router/executors/summary/length.ts";
 import { summarize } from "../../router/executors/summary/summarize.ts";
 import { countWords } from "../../router/executors/text/words.ts";
 import { runTask, withFolder } from "./_fixture.ts";
@@ -66,6 +66,10 @@ Deno.test("without a wish the length grows with the text, ever more slowly", asy
   ok(shares[0].share > shares[1].share && shares[1].share > shares[2].share, JSON.stringify(shares));
 });
 
+Deno.test("a text of twenty sentences gets five, one of a hundred twelve, none more than twenty", () => {
+  equal([1, 2, 5, 10, 20, 50, 100, 1000, 100_000].map(naturalLength), [1, 2, 2, 3, 5, 8, 12, 20, 20]);
+});
+
 Deno.test("sentences of a summary stand in the text word for word, in its order, none twice", async () => {
   for (const { name, text } of samples()) {
     const { sentences } = await summarize(text);
@@ -94,6 +98,9 @@ Deno.test("what is said twice is chosen once", async () => {
   ].join(" ");
   const { sentences } = await summarize(text, request("in two sentences"));
   equal(sentences.filter((sentence) => /four metres/.test(sentence)).length, 1, sentences.join("\n"));
+  // Also where there is room for all of it.
+  const all = await summarize(text, request("in five sentences"));
+  equal(all.sentences.filter((sentence) => /four metres/.test(sentence)).length, 1, all.sentences.join("\n"));
 });
 
 Deno.test("a focus moves the choice to its sentences", async () => {

@@ -11,6 +11,7 @@ Deno.test("sentences survive abbreviations, initials, numbers, quotes, names of 
     ['"Stop!" she said.', '"Did you?"', "He nodded."],
     ["See Fig. 3 and No. 5.", "Is it v2.9.6?", "Yes.", "We use cli.ts.", "It works... or not."],
     ["Take 3.5 g (approx. 2 tsp. of salt).", "Items (see A. B. and C.) matter."],
+    ["He left (it was late. Nobody minded.) and slept.", "So did she."],
     ["John F. Kennedy spoke.", "I chose plan B.", "It worked."],
     ["The rest, pens, paper etc., is there.", "We need pens etc.", "Then we begin."],
     ["Am 3. Oktober 1990 war Dr. Meier z. B. in Berlin.", "Es regnete bzw. schneite.", "Danach ging er."],

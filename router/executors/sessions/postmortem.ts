@@ -21,95 +21,18 @@ import {
   outcome,
   percent,
   plural,
-  signed,
   silencesOf,
   slowdown,
   tally,
   tallyLine,
 } from "./tell.ts";
-import { showDay, showDuration, showTime, showZone } from "./when.ts";
+import { timeline } from "./timeline.ts";
+import { showDuration, showTime, showZone } from "./when.ts";
 
-/** Lines of a timeline; of a longer night the most telling ones. */
-const TIMELINE_ROWS = 40;
 /** Failed runs whose `stderr.log` is looked at. */
 const MOST_STDERR = 8;
 /** A gain that a change of the seed alone can make. */
 const SMALL_GAIN = 0.002;
-
-/** The night as it went: beginnings, ends, failures, gains; what was discarded only where there is room. */
-function timeline(night: Night): string {
-  const rows: { at: Date; text: string; weight: number }[] = [];
-  const byId = new Map(night.trials.map((trial) => [trial.id, trial]));
-  for (const { at, kind, experiment, reason } of night.events) {
-    const trial = experiment === null ? undefined : byId.get(experiment);
-    if (kind.startsWith("session ") || kind === "settings changed") {
-      rows.push({ at, text: kind + (reason === "" ? "" : `: ${inlineCode(reason)}`), weight: 4 });
-    } else if (trial === undefined) continue;
-    else if (kind === "kept") {
-      rows.push({
-        at,
-        text: `${trial.name} kept: ${oneLine(trial.change, 80)} ${
-          trial.delta === null ? "" : ` (${signed(trial.delta)})`
-        }`,
-        weight: 2,
-      });
-    } else if (kind === "crashed" || kind === "refused") {
-      rows.push({
-        at,
-        text: `${trial.name} ${trial.failure ?? kind}${reason === "" ? "" : `: ${inlineCode(reason, 120)}`}`,
-        weight: 3,
-      });
-    } else if (kind === "discarded") {
-      rows.push({
-        at,
-        text: `${trial.name} discarded: ${oneLine(trial.change, 80)} (${signed(trial.delta)})`,
-        weight: 0,
-      });
-    } else if (kind === "run lost") {
-      rows.push({
-        at,
-        text: `a run of ${trial.name} was lost${reason === "" ? "" : `: ${inlineCode(reason)}`}`,
-        weight: 3,
-      });
-    }
-  }
-  // A run that was found dead has no event of its own, only its row.
-  for (const trial of night.trials) {
-    for (const { at, reason } of trial.lostRuns) {
-      if (!rows.some((row) => row.weight === 3 && Math.abs(+row.at - +at) < 2000 && row.text.includes(trial.name))) {
-        rows.push({
-          at,
-          text: `a run of ${trial.name} was lost${reason === "" ? "" : `: ${inlineCode(reason)}`}`,
-          weight: 3,
-        });
-      }
-    }
-  }
-  for (const { from, to, seconds } of silencesOf(night)) {
-    rows.push({
-      at: new Date(+from + 1),
-      text: `no entry for ${showDuration(seconds)}, until ${showTime(to)}`,
-      weight: 3,
-    });
-  }
-  if (rows.length === 0) return "The table holds no times, so there is no timeline.";
-  rows.sort((a, b) => +a.at - +b.at);
-  let shown = rows;
-  for (const weight of [0, 2, 3]) {
-    if (shown.length <= TIMELINE_ROWS) break;
-    // The first and the last few of a kind stay.
-    const less = shown.filter((row) => row.weight <= weight);
-    const gone = new Set(less.slice(4, Math.max(4, less.length - 4)).slice(0, shown.length - TIMELINE_ROWS));
-    shown = shown.filter((row) => !gone.has(row));
-  }
-  const days = new Set(shown.map(({ at }) => showDay(at))).size > 1;
-  const short = +rows[rows.length - 1].at - +rows[0].at < 2 * 3_600_000;
-  const time = (at: Date) =>
-    (days ? showTime(at) : showTime(at).slice(11)) + (short ? `:${String(at.getSeconds()).padStart(2, "0")}` : "");
-  const lines = shown.map(({ at, text }) => `- ${time(at)} ${text}`);
-  const hidden = rows.length - shown.length;
-  return lines.join("\n") + (hidden > 0 ? `\n- (${hidden} further entries are left out)` : "");
-}
 
 function impact(night: Night): string {
   const { all, lostRuns } = tally(night);
