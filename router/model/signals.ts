@@ -25,6 +25,9 @@ export interface ReadPart {
   readonly to: number;
 }
 
+/** They move the odds too, but say nothing to a reader. */
+const littleWords = new Set(["det", "conj", "part", "aux", "adp", "pron"]);
+
 /** Least weight of a signal, in nats. */
 const leastWeight = 0.4;
 /** Most signals that are kept of a part. */
@@ -62,7 +65,7 @@ export function partSignals(part: ReadPart, lexicon: Lexicon, task: string): Sig
   const { tokens, reading, from, to } = part;
   const signals: Signal[] = [];
   for (let i = from; i < to; i++) {
-    if (!tokens[i].word || Math.abs(reading.votes[i]) < leastWeight) continue;
+    if (!tokens[i].word || Math.abs(reading.votes[i]) < leastWeight || littleWords.has(reading.speech[i])) continue;
     const kind = kindOf(part, lexicon, i);
     const towards = reading.votes[i] > 0 ? "human-action" : "text-based";
     const last = signals.at(-1);
@@ -85,7 +88,7 @@ export function partSignals(part: ReadPart, lexicon: Lexicon, task: string): Sig
 }
 
 const politeWords =
-  /^(please|plz|pls|kindly|could|can|would|will|you|i|we|need|needs|want|should|must|ought|to|somebody|someone|has|have|let|us|like|just|simply|go|also|might|may|any|chance|that|be)$/i;
+  /^(please|plz|pls|kindly|could|can|would|will|you|i|we|need|needs|want|should|must|ought|to|somebody|someone|has|have|let|us|like|just|simply|go|also|might|may|any|chance|that|be|otherwise|then|first|second|next|finally)$/i;
 
 /** The main verb of a part and its object, as written, where they were found. */
 export function mainWords(

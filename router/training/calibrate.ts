@@ -9,9 +9,9 @@ import { toExample } from "./dataset.ts";
 import { domainOf, type MarkedTask } from "./markup.ts";
 
 /** Largest share of tasks with a human part that may be taken for purely digital, if accuracy can pay for it. */
-const missedHumanWanted = 0.02;
+const missedHumanWanted = 0.015;
 /** Share of all tasks whose domain may be lost to it. */
-const accuracyToPay = 0.012;
+const accuracyToPay = 0.035;
 
 interface Outcome {
   logits: number[];

@@ -8,28 +8,28 @@ import { resolveHome } from "../../cuda/home.ts";
 import { openLibrary } from "../../cuda/lib.ts";
 import { openModel } from "../model/file.ts";
 import { calibrate } from "./calibrate.ts";
-import { type Example, readJsonl, readTasks, splitTasks } from "./dataset.ts";
+import { readJsonl, readTasks, splitTasks } from "./dataset.ts";
 import { judge, showScores } from "./evaluate.ts";
 import { exportModel } from "./export.ts";
+import { tagSpeech } from "./speech.ts";
 import { Trainer } from "./trainer.ts";
 import { cachedWords, wordsOf } from "./words.ts";
 
 const here = import.meta.dirname!;
 
 const options = {
-  epochs: { type: "string", default: "24" },
+  epochs: { type: "string", default: "20" },
   seed: { type: "string", default: "1" },
-  width: { type: "string", default: "64" },
-  lexicon: { type: "string", default: "24" },
+  width: { type: "string", default: "96" },
+  lexicon: { type: "string", default: "20" },
   dilations: { type: "string", default: "1,2,4,1" },
-  words: { type: "string", default: "36000" },
-  drop: { type: "string", default: "0.3" },
-  rate: { type: "string", default: "0.003" },
-  forget: { type: "string", default: "0" },
-  swap: { type: "string", default: "0" },
-  blur: { type: "string", default: "0" },
-  joins: { type: "string", default: "0.35" },
-  untagged: { type: "boolean", default: false },
+  words: { type: "string", default: "32000" },
+  drop: { type: "string", default: "0.25" },
+  rate: { type: "string", default: "0.002" },
+  forget: { type: "string", default: "0.15" },
+  swap: { type: "string", default: "0.2" },
+  blur: { type: "string", default: "0.25" },
+  joins: { type: "string", default: "0.3" },
   share: { type: "string", default: "1" },
   tasks: { type: "string", default: `${here}/tasks` },
   test: { type: "string" },
@@ -39,11 +39,24 @@ const options = {
   help: { type: "boolean", default: false },
 } as const;
 
-const usage = `Trains the router's model.
+const usage = `Trains the router's model: deno task router-train --out router/model/model.json
 
-  --epochs N --seed N --width N --lexicon N --dilations N,N,… --words N --drop RATE --rate RATE --share PART
+  --epochs N         passes over the tasks
+  --seed N           of weights, order, variation and dropout
+  --width N          of the residual stream
+  --dilations N,N,…  of the convolutions, one block each
+  --lexicon N        dimensions of a word's vector, even
+  --words N          words in the lexicon
+  --rate RATE        highest learning rate
+  --drop RATE        dropout of activations
+  --blur RATE        dropout of what is known of a word
+  --forget SHARE     of the words that half of the tasks are read without
+  --swap SHARE       of the words that a neighbour in meaning stands in for
+  --joins CHANCE     that another task is joined to a task
+  --share SHARE      of the training tasks to use
+  --tasks FOLDER     where the tasks are
   --test FILE.jsonl  labelled tasks to score beside the validation tasks
-  --cache FILE       keeps the words' features between runs
+  --cache FILE       keeps the words' features between runs (two files of this name)
   --out FILE         where the model goes; without it nothing is written
   --mistakes         prints what the model gets wrong of the validation tasks`;
 
@@ -67,9 +80,6 @@ async function main(args: string[]): Promise<void> {
     width: Number(values.width),
     dilations: values.dilations.split(",").map(Number),
   };
-  const speech = values.untagged
-    ? (_: string, { tokens }: Example) => tokens.map((token) => token.word ? 0 : 13)
-    : (await import("./speech.ts")).tagSpeech;
   const trainer = new Trainer(words, sizes, {
     seed: Number(values.seed),
     drop: Number(values.drop),
@@ -78,7 +88,7 @@ async function main(args: string[]): Promise<void> {
     joins: Number(values.joins),
     swap: Number(values.swap),
     blur: Number(values.blur),
-  }, speech);
+  }, tagSpeech);
   const test = values.test === undefined ? [] : readJsonl(values.test);
   const epochs = Number(values.epochs);
   const began = performance.now();
@@ -92,8 +102,7 @@ async function main(args: string[]): Promise<void> {
   const model = openModel(file);
   const text = JSON.stringify(file) + "\n";
   console.log(`model of ${text.length} bytes, calibration ${JSON.stringify(file.calibration)}`);
-  const plain = openModel(exportModel(trained));
-  console.log("at threshold 0:", showScores(judge(plain, validation)));
+  console.log("threshold 0:", showScores(judge(openModel(exportModel(trained)), validation)));
   const scores = judge(model, validation);
   console.log("validation:", showScores(scores));
   if (test.length > 0) console.log("test:      ", showScores(judge(model, test)));

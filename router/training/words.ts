@@ -152,5 +152,16 @@ export async function gatherWords(sources: Sources): Promise<Words> {
     );
     for (const list of named) to[gloveSize + 1 + wordNet.size + list] = 1;
   });
+  roundColumns(features, size);
   return { words, features, size, classes };
+}
+
+/** Rounds each feature to 8 bits of its range: more would be false precision, and they pack to a quarter. */
+function roundColumns(features: Float32Array, size: number): void {
+  const ranges = new Float32Array(size);
+  features.forEach((x, i) => ranges[i % size] = Math.max(ranges[i % size], Math.abs(x)));
+  features.forEach((x, i) => {
+    const range = ranges[i % size];
+    features[i] = range === 0 ? 0 : Math.round(x / range * 127) * range / 127;
+  });
 }
