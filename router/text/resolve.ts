@@ -107,6 +107,29 @@ function oneWord(word: string, lookup: Lookup): Resolved | undefined {
   return undefined;
 }
 
+const prefixes =
+  /^(?:re|de|un|pre|mis|sub|over|under|micro|multi|non|co|inter|auto|bio|hyper|meta|photo|geo|tele|super|poly|anti|semi|self|up|out|off)(?=[a-z]{4})/;
+const suffixes = /(?<=[a-z]{4})(?:ers?|ness|less|ful|able|ible|ments?|ity|ish|like|wise|ably|proof|ship)$/;
+
+/** The words that an unknown one is made of: a prefix or a suffix goes, two words written as one are parted. */
+function components(word: string, lookup: Lookup): readonly number[] {
+  for (const affix of [prefixes, suffixes]) {
+    const stem = word.replace(affix, "");
+    const found = stem === word ? undefined : oneWord(stem, lookup) ?? oneWord(stem + "e", lookup);
+    if (found !== undefined) return found.entries;
+  }
+  // The parting nearest to the middle, of two frequent words.
+  for (let away = 0; away <= word.length / 2 - 3; away++) {
+    for (const at of [Math.floor(word.length / 2) + away, Math.ceil(word.length / 2) - away]) {
+      if (at < 3 || word.length - at < 3) continue;
+      const head = lookup.find(word.slice(0, at));
+      const tail = oneWord(word.slice(at), lookup)?.entries[0] ?? -1;
+      if (head >= 0 && tail >= 0 && lookup.frequent(head) && lookup.frequent(tail)) return [head, tail];
+    }
+  }
+  return [];
+}
+
 /** What is between the joints, camelCase included; the simple patterns spare most tokens Unicode's classes of letters. */
 function joints(token: string): string[] {
   if (/^[a-z]*$/.test(token)) return [token];
@@ -129,6 +152,10 @@ export function resolve(token: string, lookup: Lookup, mend = true): Resolved {
   const parts = joints(token).filter((part) => part.length > 1);
   if (parts.length > 1 || (parts.length === 1 && parts[0] !== word)) {
     const entries = parts.slice(0, 6).flatMap((part) => oneWord(part, lookup)?.entries ?? []);
+    if (entries.length > 0) return { entries, found: "parts" };
+  }
+  if (word.length >= 7 && word.length <= 24 && /^[a-z]+$/.test(word)) {
+    const entries = components(word, lookup);
     if (entries.length > 0) return { entries, found: "parts" };
   }
   if (mend && word.length >= 4 && word.length <= 14 && /^[a-z]+$/.test(word)) {
