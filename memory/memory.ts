@@ -3,7 +3,7 @@
  * database in RAM.
  * @module
  */
-import type { DatabaseSync, StatementSync } from "node:sqlite";
+import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { AuditChain, chainedColumns, type Head } from "./audit.ts";
 import {
   type AppendResult,
@@ -17,7 +17,7 @@ import {
 import type { StoredEntry } from "./entries.ts";
 import { admit, type AdmittedEntry, dedupeKey, normalised } from "./gate.ts";
 import { HandoffStore } from "./handoffs.ts";
-import { databaseError, isBusy, patiently, valueOf } from "./memory_file.ts";
+import { databaseError, isBusy, patiently, pause, valueOf } from "./memory_file.ts";
 import type { Ranked } from "./rank.ts";
 import { relevant } from "./relevance.ts";
 import { DatabaseError, transaction } from "./schema.ts";
@@ -27,6 +27,10 @@ import { headText, verifyDatabase, type VerifyReport } from "./verify.ts";
 
 /** Entries of another program that one transaction takes in. */
 const ADOPTED_AT_ONCE = 2000;
+
+/** Writes of this connection after which it looks how long the log is, and pages that are too many: 48 MB. */
+const LOOKED_AFTER = 64;
+const LOG_PAGES = 12_000;
 
 /** What stands for the path of a memory in RAM. */
 export const IN_RAM = ":memory:";
@@ -67,6 +71,7 @@ export class Memory implements Disposable {
   readonly #readOnly: boolean;
   readonly #chain: AuditChain;
   readonly #search: Search;
+  #writes = 0;
   readonly #statements = new Map<string, StatementSync>();
 
   /** Made by the functions that open one. @param path what errors name @param database of the current schema @param wait milliseconds @param readOnly refuse writes */
@@ -95,7 +100,9 @@ export class Memory implements Disposable {
   append(entry: Entry): AppendResult {
     const admitted = admit(entry);
     if ("refused" in admitted) return { id: null, stored: false, reason: admitted.refused, notice: admitted.notice };
-    return this.#write(() => this.#store(admitted));
+    const result = this.#write(() => this.#store(admitted));
+    if (++this.#writes % LOOKED_AFTER === 0) this.#tidyLog();
+    return result;
   }
 
   /**
@@ -193,9 +200,9 @@ export class Memory implements Disposable {
         return verifyDatabase(this.#database, anchor);
       } catch (error) {
         // A file too damaged to be read to its end is a finding, not a failure of the check.
-        const sentence = databaseError(this.#path, error);
-        if (!(sentence instanceof DatabaseError) || isBusy(error)) throw error;
-        const problems = [{ part: "file" as const, message: sentence.message }];
+        if (isBusy(error)) throw error;
+        const message = `the check could not be finished: ${(error as Error).message}`;
+        const problems = [{ part: "file" as const, message }];
         return { ok: false, entries: 0, records: 0, adopted: [], head: "", problems };
       }
     });
@@ -301,6 +308,33 @@ export class Memory implements Disposable {
       return patiently(() => transaction(this.#database, work), this.#wait);
     } catch (error) {
       throw databaseError(this.#path, error);
+    }
+  }
+
+  /**
+   * Among many writers somebody always adds to the log while it is carried into the file, so that SQLite never begins it
+   * anew: it would grow by hundreds of megabytes. Now and then one of them keeps the others out until all of it is over.
+   */
+  #tidyLog(): void {
+    if (this.#path === IN_RAM) return;
+    const { log } = this.#prepare("PRAGMA wal_checkpoint(NOOP)").get() as Row;
+    if ((log as number) <= LOG_PAGES) return;
+    let helper: DatabaseSync | undefined;
+    try {
+      helper = new DatabaseSync(this.#path); // a connection cannot do it while it holds the write lock itself
+      const carry = helper.prepare("PRAGMA wal_checkpoint(PASSIVE)");
+      this.#write(() => {
+        const deadline = performance.now() + 500;
+        for (let done = false; !done && performance.now() < deadline;) {
+          const { busy, log, checkpointed } = carry.get() as Row;
+          done = busy === 0 && log === checkpointed;
+          if (!done) pause(1);
+        }
+      });
+    } catch {
+      // The entry is stored; what is wrong with the file will show at the next one.
+    } finally {
+      helper?.close();
     }
   }
 

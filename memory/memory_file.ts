@@ -34,7 +34,7 @@ export function databaseError(path: string, error: unknown): unknown {
     return refuse(`cannot be used without --allow-read=${path} and --allow-write=${path}`);
   }
   if (isBusy(error)) return refuse("is locked by another program; try again when that has ended");
-  if (/malformed|not a database|file is encrypted|corrupt|fts5: |short read/i.test(message)) {
+  if (/malformed|not a database|file is encrypted|corrupt|fts5: |short read|vtable constructor failed/i.test(message)) {
     return refuse(`is damaged and was left as it is (${message}); restore it from a copy`);
   }
   if (/readonly/.test(message)) return refuse("is read-only");
@@ -49,6 +49,11 @@ export function databaseError(path: string, error: unknown): unknown {
 
 const sleeper = new Int32Array(new SharedArrayBuffer(4));
 
+/** Waits without doing anything. */
+export function pause(milliseconds: number): void {
+  Atomics.wait(sleeper, 0, 0, milliseconds);
+}
+
 /**
  * Does `work` again while another connection's lock is in its way. SQLite's own waiting sleeps up to 100 ms at a time,
  * which among eight writers costs more than the writes.
@@ -60,7 +65,7 @@ export function patiently<T>(work: () => T, milliseconds: number): T {
       return work();
     } catch (error) {
       if (!isBusy(error) || performance.now() > deadline) throw error;
-      Atomics.wait(sleeper, 0, 0, Math.random() * Math.min(10, 0.5 * 2 ** Math.min(attempt, 6)) + 0.1);
+      pause(Math.random() * Math.min(10, 0.5 * 2 ** Math.min(attempt, 6)) + 0.1);
     }
   }
 }
