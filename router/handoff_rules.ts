@@ -102,7 +102,7 @@ export const safetyRules: readonly SafetyRule[] = [
   {
     topic: "heavy load",
     pattern:
-      /\b(?:lift\w*|heav(?:e|ing|y)|carry\w*|haul\w*|hoist\w*|move|moving|push|drag\w*|unload\w*|load|loading|mount|install|unbox|unpack|stack|rack up|shift)\b.*\b(?:servers?|racks?|cabinets?|crates?|pallets?|box(?:es)?|barrels?|fridges?|freezers?|desks?|tables?|pianos?|beams?|safe|ups|batter(?:y|ies)|monitors?|furniture|sofas?|gravel|sacks?|stones?|concrete|bricks?|cylinders?|machines?|printers?|projectors?|magnets?|telescopes?|generators?|bench(?:es)?|drums?|trunks?|logs?|tiles?|chassis|arrays?|jars?)\b|\b(?:pallet|forklift|crane|heavy)\b/i,
+      /\b(?:lift\w*|heav(?:e|ing|y)|carry\w*|haul\w*|hoist\w*|move|moving|push|drag\w*|unload\w*|load|loading|mount|install|unbox|unpack|stack|rack up|shift)\b.{0,160}\b(?:servers?|racks?|cabinets?|crates?|pallets?|box(?:es)?|barrels?|fridges?|freezers?|desks?|tables?|pianos?|beams?|safe|ups|batter(?:y|ies)|monitors?|furniture|sofas?|gravel|sacks?|stones?|concrete|bricks?|cylinders?|machines?|printers?|projectors?|magnets?|telescopes?|generators?|bench(?:es)?|drums?|trunks?|logs?|tiles?|chassis|arrays?|jars?)\b|\b(?:pallet|forklift|crane|heavy)\b/i,
     note: "Heavy load: two people or a lifting aid, safety shoes, and a clear way.",
   },
   {
@@ -145,7 +145,7 @@ export const safetyRules: readonly SafetyRule[] = [
   {
     topic: "outage",
     pattern: new RegExp(
-      `\\b(?:restart|reboot|re-boot|power[- ]?cycle|power[- ]?off|power down|switch(?:ing)? off|turn(?:ing)? off|shut(?:ting)? down|unplug|reset|hard[- ]reset|pull the plug|emergency[- ]off|turn .* to off)\\w*\\b.*\\b${machine}\\b|\\b(?:power[- ]cycle|reboot|hard[- ]reset)\\w*\\b|\\b${machine}\\b.*\\b(?:off|down|unplugged)\\b`,
+      `\\b(?:restart|reboot|re-boot|power[- ]?cycle|power[- ]?off|power down|switch(?:ing)? off|turn(?:ing)? off|shut(?:ting)? down|unplug|reset|hard[- ]reset|pull the plug|emergency[- ]off|turn .{0,80} to off)\\w*\\b.{0,160}\\b${machine}\\b|\\b(?:power[- ]cycle|reboot|hard[- ]reset)\\w*\\b|\\b${machine}\\b.{0,160}\\b(?:off|down|unplugged)\\b`,
       "i",
     ),
     note: "Outage: warn who uses the machine and see that no work is lost before it loses power.",
@@ -220,7 +220,7 @@ const evidenceRules: readonly EvidenceRule[] = [
   },
   {
     pattern:
-      /\b(?:in person|face[- ]to[- ]face|over (?:lunch|coffee|a beer|dinner|the phone)|on the phone|by phone|phone call|shake on|read (?:it|them|the \w+) out|get the .* to)\b/i,
+      /\b(?:in person|face[- ]to[- ]face|over (?:lunch|coffee|a beer|dinner|the phone)|on the phone|by phone|phone call|shake on|read (?:it|them|the \w+) out|get the .{0,80} to)\b/i,
     head:
       /\b(?:call|phone|ring up|interview|meet|talk|speak|discuss|tell|ask|invite|negotiate|persuade|convince|greet|announce|present|calm|rehearse|catch|shout|entertain|receive|teach|train|brief)\b/i,
     evidence: "name of the person, date and time, and what was said or agreed",

@@ -81,7 +81,7 @@ const checksByVerb: readonly [RegExp, string][] = [
 /** The same by what is to come out of it, where the verb says nothing: "draft a postmortem". */
 const checksByResult: readonly [RegExp, string][] = [
   [
-    /\bprepare?\b.*\b(?:data(?: ?set)?|corpus|tokeni[sz]er|training text)\b/i,
+    /\bprepare?\b.{0,160}\b(?:data(?: ?set)?|corpus|tokeni[sz]er|training text)\b/i,
     "the hashes of the manifest agree, and the validation split is apart from the training rows",
   ],
   [

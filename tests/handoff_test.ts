@@ -90,6 +90,15 @@ Deno.test("safetyOf() is silent where no word names a danger, and gives four not
   assert.equal(safetyOf(all).length, 4);
 });
 
+Deno.test("safetyOf() and evidenceOf() take a moment for words that nearly fit a rule, over and over", () => {
+  for (const words of ["turn to off ", "lift ", "get the ", "shut down ", "restart ", "server "]) {
+    const start = performance.now();
+    safetyOf(words.repeat(2000));
+    evidenceOf(words.repeat(2000));
+    assert.ok(performance.now() - start < 1000, `${words}: ${performance.now() - start} ms`);
+  }
+});
+
 Deno.test("every safety note is an instruction: none claims that something is safe or was done", () => {
   for (const { topic, note } of safetyRules) {
     assert.match(note, /^[A-Z][^.]+\.$/, topic);
