@@ -158,17 +158,20 @@ export function readVerdict(words: string, task: string): Verdict {
     throw new Error("it names no domain");
   }
   if (!Array.isArray(segments) || segments.length > SEGMENT_LIMIT) throw new Error("it has no list of parts");
-  return {
-    domain,
-    segments: segments.map((segment: unknown): VerdictSegment => {
-      if (!isObject(segment)) throw new Error("a part has the wrong form");
-      const { text, domain } = segment;
-      if (domain !== "text-based" && domain !== "human-action") throw new Error("a part names no domain");
-      if (typeof text !== "string" || !/\p{L}/u.test(text)) throw new Error("a part has no words");
-      if (!task.includes(text)) throw new Error("a part does not stand in the task");
-      return { text, domain };
-    }),
-  };
+  const parts = segments.map((segment: unknown): VerdictSegment => {
+    if (!isObject(segment)) throw new Error("a part has the wrong form");
+    const { text, domain } = segment;
+    if (domain !== "text-based" && domain !== "human-action") throw new Error("a part names no domain");
+    if (typeof text !== "string" || !/\p{L}/u.test(text)) throw new Error("a part has no words");
+    if (!task.includes(text)) throw new Error("a part does not stand in the task");
+    return { text, domain };
+  });
+  // Taken as agreement, this would hide that a person is needed.
+  const needsPerson = domain === "human-action" || domain === "hybrid";
+  if (needsPerson && parts.every((part) => part.domain === "text-based")) {
+    throw new Error(`it says ${domain} and names no part for a person`);
+  }
+  return { domain, segments: parts };
 }
 
 interface Span {

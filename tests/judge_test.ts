@@ -156,6 +156,12 @@ const invalid: [name: string, words: string, reason: RegExp][] = [
     '{"domain": "hybrid", "segments": [{"text": "The fern was watered", "domain": "text-based"}]}',
     /does not stand in the task/,
   ],
+  [
+    "a person without work",
+    '{"domain": "human-action", "segments": [{"text": "Sort", "domain": "text-based"}]}',
+    /says human-action and names no part for a person/,
+  ],
+  ["a hybrid without parts", '{"domain": "hybrid", "segments": []}', /says hybrid and names no part/],
 ];
 
 Deno.test("readVerdict() takes only what fits the schema and is cut from the task", () => {
