@@ -4,12 +4,12 @@
  */
 import { deepStrictEqual as equal, ok } from "node:assert";
 import { fileURLToPath } from "node:url";
-import { classify, longestTask } from "../router/classify.ts";
+import { classify, longestTask, shippedModel } from "../router/classify.ts";
 import { makeHandoff } from "../router/handoff.ts";
 import { openModel } from "../router/model/file.ts";
 import modelFile from "../router/model/model.json" with { type: "json" };
-import { shippedModel } from "../router/classify.ts";
 import { readJsonl, readTasks } from "../router/training/dataset.ts";
+import { tokenize } from "../router/text/tokens.ts";
 import { judge } from "../router/training/evaluate.ts";
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
@@ -159,6 +159,22 @@ Deno.test("any text is answered, and answered the same way twice", () => {
     const first = classify(task);
     equal(classify(task), first, `seed ${seed}, round ${round}`);
     ok(first.confidence >= 0 && first.confidence <= 1);
+  }
+});
+
+Deno.test("tokenize() cuts ASCII as it cuts it beside a letter that is none", () => {
+  const texts = publicTasks.map(({ task }) => task);
+  texts.push(
+    "1. a) ls -la --color=auto ~/x/*.ts; C++ v1.2.3 a@b.org",
+    "https://x.org/a?b=c, (iv) don't::x->y .env *.md\n\n- b",
+  );
+  for (const text of texts) {
+    const beside = tokenize(`é ${text}`).slice(1).map((token) => ({
+      ...token,
+      start: token.start - 2,
+      end: token.end - 2,
+    }));
+    equal(tokenize(text), beside, text);
   }
 });
 
