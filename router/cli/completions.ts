@@ -13,6 +13,8 @@ const secondWords = (first: string): string =>
   commands.filter(({ name }) => name.startsWith(`${first} `)).map(({ name }) => name.split(" ")[1]).join(" ");
 const groups = [...commandWords].filter((word) => secondWords(word) !== "");
 const firstWords = [...commandWords].join(" ");
+/** Options whose next word is their value, as a pattern of a shell's `case`. */
+const valued = allOptions.filter(([, { type }]) => type === "string").map(([name]) => `--${name}`).join("|");
 /** A text within single quotes of any of the shells. */
 const single = (text: string): string => text.replaceAll("\\", "\\\\").replaceAll("'", "’");
 
@@ -34,14 +36,17 @@ _${PROGRAM}() {
 ${
     valueCases(
       (choices) => `COMPREPLY=($(compgen -W "${choices}" -- "$cur")); return`,
-      `COMPREPLY=($(compgen -f -- "$cur")); return`,
+      `compopt -o filenames 2>/dev/null || :; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return`,
       "return",
     )
   }
   esac
   for ((i = 1; i < COMP_CWORD; i++)); do
     word="\${COMP_WORDS[i]}"
-    [[ "$word" == -* ]] && continue
+    case "$word" in
+      ${valued}) ((++i)); continue ;;
+      -*) continue ;;
+    esac
     [[ -z "$command" ]] && command="$word" || command="$command $word"
   done
   case "$command" in
@@ -72,7 +77,10 @@ ${valueCases((choices) => `compadd -- ${choices}; return`, "_files; return", "re
   esac
   for ((i = 2; i < CURRENT; i++)); do
     word="\${words[i]}"
-    [[ "$word" == -* ]] && continue
+    case "$word" in
+      ${valued}) ((++i)); continue ;;
+      -*) continue ;;
+    esac
     [[ -z "$command" ]] && command="$word" || command="$command $word"
   done
   case "$command" in
