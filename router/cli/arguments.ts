@@ -107,10 +107,12 @@ export function readArguments(args: readonly string[]): Arguments {
   for (const token of tokens) {
     if (token.kind !== "option") continue;
     const { name, rawName, value } = token;
-    const option =
-      (options as Record<string, (typeof options)[OptionName] & { multiple?: boolean; choices?: readonly string[] }>)[
-        name
-      ];
+    const option = (options as Record<
+      string,
+      (typeof options)[OptionName] & { multiple?: boolean; file?: boolean; choices?: readonly string[] }
+    >)[
+      name
+    ];
     if (option === undefined || !Object.hasOwn(options, name)) {
       const near = name.length < 2 ? undefined : nearest(name, allowed);
       const hint = near !== undefined
@@ -132,7 +134,8 @@ export function readArguments(args: readonly string[]): Arguments {
       values[name] = true;
       continue;
     }
-    if (value === undefined || (!token.inlineValue && /^--./.test(value))) throw usageError(`--${name} needs a value`);
+    const missing = value === undefined || (value === "" && option.file) || (!token.inlineValue && /^--./.test(value));
+    if (missing) throw usageError(`--${name} needs a value`);
     if (option.choices !== undefined && !option.choices.includes(value)) {
       throw usageError(`--${name} must be ${option.choices.join(" or ")}, got ${quoted(value)}`);
     }

@@ -6,9 +6,17 @@
 import { relative } from "node:path";
 import { CliError, exit } from "./errors.ts";
 
+/** Permission to read or write a file, or all that is in a folder. */
+export interface PathNeed {
+  /** Which of the two. */
+  readonly name: "read" | "write";
+  /** Absolute, or from the current folder. */
+  readonly path: string;
+}
+
 /** One permission. */
 export type Need =
-  | { readonly name: "read" | "write"; readonly path: string }
+  | PathNeed
   | { readonly name: "env"; readonly variable: string }
   | { readonly name: "net"; readonly host: string }
   | { readonly name: "run"; readonly command: string };

@@ -7,7 +7,7 @@ import { dirname, resolve } from "node:path";
 import type { Memory } from "../../memory/mod.ts";
 import { CliError, exit } from "./errors.ts";
 import type { Output } from "./output.ts";
-import { flagsOf, granted, type Need, requirePermissions } from "./permissions.ts";
+import { flagsOf, granted, type PathNeed, requirePermissions } from "./permissions.ts";
 
 /** Which file the memory is. */
 export interface Place {
@@ -32,11 +32,20 @@ export function placeOf(db: string | undefined, standard: string): Place {
   return db === undefined ? { path: standard, named: false } : { path: resolve(db), named: true };
 }
 
-/** What has to be granted; the folder where it is the standard one, so that the flags are the documented ones. */
-function needsOf({ path, named }: Place, write: boolean): Need[] {
-  const where = named ? path : dirname(path);
-  const needs: Need[] = [{ name: "read", path: where }];
-  return write ? [...needs, { name: "write", path: where }] : needs;
+/** What has to be granted: the folder, for SQLite keeps two more files beside a database. */
+function needsOf({ path }: Place, write: boolean): PathNeed[] {
+  const names = write ? ["read", "write"] as const : ["read"] as const;
+  return names.map((name) => ({ name, path: dirname(path) }));
+}
+
+/** Whether the database and the files beside it are within reach, by their folder or each by its name. */
+function reaches(name: "read" | "write", path: string): boolean {
+  return ["", "-wal", "-shm"].every((end) => granted({ name, path: path + end }));
+}
+
+/** Asks for what is missing. @throws {CliError} the flags, with exit code 3 */
+function requirePlace(what: string, place: Place, write: boolean): void {
+  requirePermissions(what, needsOf(place, write).filter(({ name }) => !reaches(name, place.path)));
 }
 
 /** Whether a file is there; its folder is readable. */
@@ -66,9 +75,8 @@ const opened = (memory: Memory, kind: OpenedMemory["kind"], path?: string): Open
  * @throws {CliError} the file cannot be used, or `--db` names one that may not be
  */
 export async function openForTask(place: Place, output: Output): Promise<OpenedMemory> {
-  const needs = needsOf(place, true);
-  const may = (name: "read" | "write") => granted({ name, path: place.path });
-  if (place.named) requirePermissions("--db", needs);
+  const may = (name: "read" | "write") => reaches(name, place.path);
+  if (place.named) requirePlace("--db", place, true);
   const { openMemory, openMemoryInRam, readMemory } = await import("../../memory/mod.ts");
   try {
     if (may("read") && may("write")) {
@@ -76,7 +84,7 @@ export async function openForTask(place: Place, output: Output): Promise<OpenedM
       if (!place.named && granted({ name: "write", path: folder })) Deno.mkdirSync(folder, { recursive: true });
       return opened(openMemory(place.path), "file", place.path);
     }
-    const flags = flagsOf(needs);
+    const flags = flagsOf(needsOf(place, true));
     if (may("read") && exists(place.path)) {
       output.notice(`the memory is read only: this task is not remembered without ${flags}`);
       return opened(readMemory(place.path), "read-only", place.path);
@@ -94,7 +102,7 @@ export async function openForTask(place: Place, output: Output): Promise<OpenedM
  * @throws {CliError} it cannot be used, or permissions are missing
  */
 export async function openForCommand(place: Place, what: string, write: boolean): Promise<OpenedMemory | null> {
-  requirePermissions(what, needsOf(place, write));
+  requirePlace(what, place, write);
   if (!place.named && !exists(place.path)) return null;
   const { openMemory, readMemory } = await import("../../memory/mod.ts");
   try {

@@ -16,6 +16,8 @@ const mistakes: [args: string[], message: RegExp][] = [
   [["--file", "--route-only", "task"], /--file needs a value/],
   [["--route-only=yes", "task"], /--route-only takes no value/],
   [["--db", "a", "--db", "b", "task"], /--db was given twice/],
+  [["--db=", "task"], /--db needs a value/],
+  [["--file", "", "task"], /--file needs a value/],
   [["--preset", "cpu", "task"], /--preset needs --run-prepare or --run-train/],
   [["--route-only", "--run-train", "task"], /--route-only and --run-… exclude each other/],
   [["--judge", "me", "task"], /--judge needs openai:MODEL or anthropic:MODEL, got "me"/],
@@ -116,6 +118,8 @@ Deno.test("the bash completions complete commands, options and their values", as
     [["completions", "z"], ["zsh"]],
     [["help", "cl"], ["classify"]],
     [["--run-"], ["--run-prepare", "--run-train"]],
+    [["--db", "x.db", "handoff", ""], ["list", "show", "done", "cancel"]],
+    [["--file", scratch.file("two")], [scratch.file("two words.txt", "")]],
   ];
   const lines = cases.map(([words]) => {
     const list = ["researchswarm", ...words].map((word) => `"${word}"`).join(" ");
