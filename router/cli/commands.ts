@@ -163,7 +163,7 @@ order. A line that cannot be read gives {"error": …, "line": …}, and the exi
     usage: "N[.ITEM] --evidence TEXT|FILE",
     summary: "Closes a handoff, or one item of it, with evidence.",
     details:
-      `Evidence that names a readable file is kept as the file's name, size and SHA-256; anything else is kept as text.
+      `Evidence that is the path of a file is kept as the file's name, size and SHA-256; anything else is kept as text.
 Without an item every open item gets the evidence.`,
     options: ["evidence", "item", "db"],
     positionals: [1, 1],

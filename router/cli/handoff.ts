@@ -2,12 +2,14 @@
  * `cli.ts handoff …`: what people still have to do, and the evidence that they did it.
  * @module
  */
-import { basename, resolve } from "node:path";
+import { basename } from "node:path";
 import type { Handoff } from "../../memory/mod.ts";
+import { redactSecrets } from "../executors/secrets.ts";
 import { type Arguments, wholeNumber } from "./arguments.ts";
 import { CliError, exit, usageError } from "./errors.ts";
+import { absolute } from "./input.ts";
 import { type Output, type Paint, visible, visibleLine } from "./output.ts";
-import { flagsOf, granted } from "./permissions.ts";
+import { granted, requirePermissions } from "./permissions.ts";
 import { openForCommand, placeOf } from "./place.ts";
 
 /** Bytes of a file of evidence at most. */
@@ -50,7 +52,8 @@ export function checklistText(items: Handoff["items"], paint: Paint): string {
 
 function handoffText(handoff: Handoff, paint: Paint): string {
   const { id, state, task, createdAt } = handoff;
-  return `${paint.bold(`Handoff ${id}`)} ${state} ${paint.dim(`since ${createdAt}`)}\n${visible(task)}\n\n${
+  const since = paint.dim(`since ${visibleLine(createdAt)}`);
+  return `${paint.bold(`Handoff ${id}`)} ${visibleLine(state)} ${since}\n${visible(task)}\n\n${
     checklistText(handoff.items, paint)
   }`;
 }
@@ -62,25 +65,36 @@ function numbersOf(word: string): { id: number; item?: number } {
   return { id: Number(id), item: item === undefined ? undefined : Number(item) };
 }
 
-/** Evidence as it is kept: a text, or name, size and hash of a file. @throws {CliError} it says nothing */
+/** A path rather than words: it begins like one, or is a single word with an ending such as `.jpg`. */
+const pathLike = /^(?:~|\.{1,2})?\/(?:\S*|.*\.[a-z]\w{0,4})$|^[^\s:@]+\.[a-z]\w{0,4}$/i;
+
+/** Evidence that is words, without what looks like a key or a password. */
+function evidenceText(given: string, output: Output): string {
+  const kept = redactSecrets(given);
+  if (kept !== given) output.notice("what looks like a key or a password in the evidence is not kept");
+  return kept;
+}
+
+/**
+ * Evidence as it is kept: a text, or name, size and hash of a file.
+ * @throws {CliError} it says nothing, or is the path of a file that shows nothing: closing a handoff cannot be undone
+ */
 async function evidenceFrom(given: string, output: Output): Promise<string> {
   if (!/[\p{L}\p{N}]/u.test(given)) throw usageError("--evidence is empty: say what shows that it was done");
-  if (/\n/.test(given) || given.length > 1024) return given;
-  const path = resolve(given);
-  if (!granted({ name: "read", path })) {
-    if (/^\S+\.\w{1,5}$|^[~.]?\//.test(given)) {
-      const flags = flagsOf([{ name: "read", path }]);
-      output.notice(`"${given}" is kept as a text; if it is a file, ${flags} lets its hash be kept`);
-    }
-    return given;
-  }
+  if (/\n/.test(given) || given.length > 1024) return evidenceText(given, output);
+  const path = absolute(given);
+  const meansFile = pathLike.test(given);
+  if (meansFile) requirePermissions("reading the evidence", [{ name: "read", path }]);
+  else if (!granted({ name: "read", path })) return evidenceText(given, output);
   let size: number;
   try {
-    const info = Deno.statSync(path);
-    if (!info.isFile) return given;
-    size = info.size;
-  } catch {
-    return given;
+    const { isFile, isDirectory, size: bytes } = Deno.statSync(path);
+    if (!isFile) throw new Error(`it is ${isDirectory ? "a folder" : "no regular file"}`);
+    size = bytes;
+  } catch (error) {
+    if (!meansFile) return evidenceText(given, output);
+    const reason = error instanceof Deno.errors.NotFound ? "it does not exist" : (error as Error).message;
+    throw new CliError(`the evidence ${given} cannot be read: ${reason}`, exit.failed, { cause: error });
   }
   if (size > EVIDENCE_LIMIT) throw new CliError(`${given} is larger than ${EVIDENCE_LIMIT / 2 ** 20} MiB`);
   if (size === 0) throw new CliError(`${given} is empty and shows nothing`);
@@ -129,8 +143,8 @@ export async function runHandoff(
       if (all.length === 0) return state === "all" ? "There is no handoff." : `There is no ${state} handoff.`;
       return all.map(({ id, state, task, items, createdAt }) => {
         const done = items.filter((one) => one.state === "done").length;
-        const head = `${paint.bold(String(id))}  ${state}  ${done}/${items.length} done`;
-        return `${head}  ${paint.dim(createdAt.slice(0, 16))}  ${visibleLine(task).slice(0, 100)}`;
+        const head = `${paint.bold(String(id))}  ${visibleLine(state)}  ${done}/${items.length} done`;
+        return `${head}  ${paint.dim(visibleLine(createdAt).slice(0, 16))}  ${visibleLine(task).slice(0, 100)}`;
       }).join("\n");
     });
     return exit.done;
@@ -140,12 +154,16 @@ export async function runHandoff(
   const before = handoffs?.get(id);
   if (handoffs === undefined || before === undefined) throw new CliError(`there is no handoff ${id} in ${place.path}`);
   if (item !== undefined && (item < 1 || item > before.items.length)) {
-    throw new CliError(`handoff ${id} has ${before.items.length} items, no item ${item}`);
+    const count = before.items.length;
+    throw new CliError(`handoff ${id} has ${count} ${count === 1 ? "item" : "items"}, no item ${item}`);
   }
   if (action === "cancel") handoffs.cancel(id, values.reason);
   else if (action === "done" && item !== undefined) handoffs.completeItem(id, item, evidence);
   else if (action === "done") handoffs.complete(id, evidence);
   const after = handoffs.get(id)!;
+  if (action === "done" && after.state === "done" && after.domain === "hybrid") {
+    output.notice("the person's part is closed; a digital step that waited for it is run when it is given as a task");
+  }
   output.result({ ...handoffJson(after), notices: output.notices }, (paint) => handoffText(after, paint));
   return exit.done;
 }

@@ -5,8 +5,7 @@
  */
 import { resolve } from "node:path";
 import type { ExecutorInput, FileAccess } from "../executors/types.ts";
-import { usageError } from "./errors.ts";
-import { CliError, exit } from "./errors.ts";
+import { CliError, exit, usageError } from "./errors.ts";
 import { environment, granted, requirePermissions } from "./permissions.ts";
 
 /** Bytes of standard input at most. */
@@ -46,7 +45,7 @@ export async function readTask(positionals: readonly string[]): Promise<string> 
 }
 
 /** A path with `~` for the user's folder, where the environment tells it. */
-function absolute(path: string): string {
+export function absolute(path: string): string {
   if (path === "~" || path.startsWith("~/")) {
     const home = environment("HOME");
     if (home !== undefined) return resolve(home, path.slice(2));

@@ -29,6 +29,9 @@ function entryJson(entry: StoredEntry): Record<string, unknown> {
   );
 }
 
+/** Day and minute; a file that others wrote may hold any text there. */
+const minuteOf = (timestamp: string): string => visibleLine(timestamp).slice(0, 16);
+
 /** Runs a memory command. @returns the exit code */
 export async function runMemory(
   { command, positionals, values }: Arguments,
@@ -57,7 +60,7 @@ export async function runMemory(
         { query, hits: hits.map(snake), notices: output.notices },
         (paint) =>
           hits.length === 0 ? "Nothing found." : hits.map(({ id, timestamp, tag, content }) => {
-            return `${paint.bold(String(id))}  ${paint.dim(timestamp.slice(0, 16))}  ${visibleLine(tag)}\n  ${
+            return `${paint.bold(String(id))}  ${paint.dim(minuteOf(timestamp))}  ${visibleLine(tag)}\n  ${
               visibleLine(content).slice(0, 300)
             }`;
           }).join("\n"),
@@ -70,7 +73,7 @@ export async function runMemory(
         { entries: entries.map(entryJson), notices: output.notices },
         (paint) =>
           entries.length === 0 ? "Nothing yet." : entries.map(({ id, timestamp, fileType, tag, content }) => {
-            const head = `${paint.bold(String(id))}  ${paint.dim(timestamp.slice(0, 16))}  ${fileType}  ${
+            const head = `${paint.bold(String(id))}  ${paint.dim(minuteOf(timestamp))}  ${visibleLine(fileType)}  ${
               visibleLine(tag)
             }`;
             return `${head}\n${visible(content).slice(0, 600).split("\n").map((line) => `  ${line}`).join("\n")}`;

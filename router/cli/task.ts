@@ -3,7 +3,8 @@
  * hand over what needs a person, remember, print. Nothing here reports a person's part as done.
  * @module
  */
-import { classify } from "../classify.ts";
+import { classify, longestTask } from "../classify.ts";
+import { redactSecrets } from "../executors/secrets.ts";
 import { type Checklist, makeHandoff } from "../handoff.ts";
 import { makePlan, type Plan } from "../plan.ts";
 import { openQuestions } from "../plan_checks.ts";
@@ -41,9 +42,21 @@ function statusOf({ domain }: Classification, plan: Plan, states: readonly StepS
   return states.length > 0 && states.every((state) => state === "done") ? "done" : "planned";
 }
 
-/** A task's words, for telling whether two tasks are the same: the memory keeps no control characters and no megabytes. */
-const comparable = (task: string): string =>
-  task.slice(0, REMEMBERED).toWellFormed().replace(/[\p{Cc}\s]+/gu, " ").trim();
+/** Words for telling whether two are the same: the memory keeps no control characters and no megabytes. */
+const comparable = (words: string): string =>
+  words.slice(0, REMEMBERED).toWellFormed().replace(/(?![\t\n\r])\p{Cc}/gu, "").replace(/\s+/g, " ").trim();
+
+/** Whether a handoff is about the same task and the same things to do; the beginning of a long task is not enough. */
+const isSameWork = (a: Checklist, b: Checklist): boolean =>
+  comparable(a.task) === comparable(b.task) && a.items.length === b.items.length &&
+  a.items.every(({ action }, i) => comparable(action) === comparable(b.items[i].action));
+
+/** A checklist as it may be kept: without keys and passwords that stand in the task. */
+const withoutSecrets = ({ task, domain, items }: Checklist): Checklist => ({
+  task: redactSecrets(task.slice(0, longestTask)),
+  domain,
+  items: items.map((item) => ({ ...item, action: redactSecrets(item.action) })),
+});
 
 /** A checklist as a handoff that nothing keeps. */
 function looseHandoff(checklist: Checklist | undefined): TaskHandoff | null {
@@ -69,15 +82,15 @@ function remember(
   const added = memory.append({
     fileType: "DECISION",
     tag: `ROUTE:${domain}:${status}`,
-    content: contentOf(report),
+    content: redactSecrets(contentOf(report)),
     phase: "route",
     progressStatus: status,
     metadata: {
       domain,
       status,
       confidence: fields.confidence,
-      digital_work: fields.digital_segments.slice(0, 50),
-      human_handoff: fields.human_segments.slice(0, 50),
+      digital_work: fields.digital_segments.slice(0, 50).map(redactSecrets),
+      human_handoff: fields.human_segments.slice(0, 50).map(redactSecrets),
       next_action: fields.recommended_action,
       memory_context: context,
       executors: executions.map(({ executor, result }) => ({
@@ -87,6 +100,9 @@ function remember(
       })),
     },
   });
+  if (kept && redactSecrets(task.slice(0, longestTask)) !== task.slice(0, longestTask)) {
+    output.notice("what looks like a key or a password in the task is not remembered");
+  }
   if (kept && added.stored && added.notice !== undefined) output.notice(added.notice.replace(/\.$/, ""));
   const entry = added.id;
   const noted = { kind, entry: kept ? entry : null, stored: kept && added.stored, context };
@@ -94,14 +110,14 @@ function remember(
     if (checklist !== undefined) output.notice("the handoff is shown only: no memory keeps it");
     return { handoff: loose, memory: noted };
   }
+  const list = withoutSecrets(checklist);
   // The same task again is the same work: a second list would let one of them be forgotten.
-  const same = comparable(task);
-  const open = memory.handoffs.list({ state: "open" }).find((handoff) => comparable(handoff.task) === same);
+  const open = memory.handoffs.list({ state: "open" }).find((handoff) => isSameWork(handoff, list));
   if (open !== undefined) {
     output.notice(`handoff ${open.id} is open for this task already; no second one was made`);
     return { handoff: { id: open.id, stored: true, items: open.items }, memory: noted };
   }
-  const number = memory.handoffs.create({ ...checklist, ...(entry !== null && { entryId: entry }) });
+  const number = memory.handoffs.create({ ...list, ...(entry !== null && { entryId: entry }) });
   return { handoff: { ...loose!, id: number, stored: true }, memory: noted };
 }
 

@@ -1,6 +1,8 @@
 /** `cli.ts handoff …`: a checklist stays open until there is evidence for every item. */
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { Scratch } from "./_cli.ts";
 
 const two = "Reseat the GPU power cable and sweep the corridor with a broom";
@@ -60,9 +62,52 @@ Deno.test("a file as evidence is kept as its name, size and hash", async () => {
   const nothing = await scratch.run(["handoff", "done", `${id}.2`, "--evidence", scratch.file("empty.jpg", "")]);
   assert.equal(nothing.code, 1);
   assert.match(nothing.err, /empty\.jpg is empty and shows nothing/);
-  const forbidden = await scratch.run(["handoff", "done", `${id}.2`, "--evidence", "/elsewhere/photo.jpg"]);
-  assert.match(forbidden.err, /"\/elsewhere\/photo\.jpg" is kept as a text; .* --allow-read=\/elsewhere\/photo\.jpg/);
-  assert.equal(forbidden.json.items[1].evidence_given, "/elsewhere/photo.jpg");
+});
+
+Deno.test("the path of a file that shows nothing closes no handoff: there would be no way back", async () => {
+  using scratch = new Scratch();
+  const id = await opened(scratch);
+  const cases: [evidence: string, code: number, message: RegExp][] = [
+    ["/elsewhere/photo.jpg", 3, /^error: reading the evidence needs --allow-read=\/elsewhere\/photo\.jpg before/],
+    [join(scratch.folder, "my photo.jpg"), 1, /my photo\.jpg cannot be read: it does not exist/],
+    [scratch.folder, 1, /cannot be read: it is a folder/],
+    ["photo.jpg", 3, /--allow-read=photo\.jpg/],
+  ];
+  for (const [evidence, code, message] of cases) {
+    const result = await scratch.run(["handoff", "done", id, "--evidence", evidence]);
+    assert.equal(result.code, code, result.err);
+    assert.match(result.err, message);
+  }
+  assert.equal((await scratch.run(["handoff", "show", id])).json.state, "open");
+  for (const [i, words] of ["https://photos.example/1.jpg", "Ida at 14:05, torque 3.5 Nm."].entries()) {
+    const { json, err } = await scratch.run(["handoff", "done", `${id}.${i + 1}`, "--evidence", words]);
+    assert.equal(json.items[i].evidence_given, words, err);
+  }
+});
+
+Deno.test("a closed handoff of a hybrid task says that what waited for it was not run", async () => {
+  using scratch = new Scratch();
+  const { json } = await scratch.run(["Read the meter in the cellar, then plot the readings"]);
+  assert.equal(json.domain, "hybrid");
+  const { json: done } = await scratch.run(["handoff", "done", String(json.handoff.id), "--evidence", "Ida, 14:05"]);
+  assert.equal(done.state, "done");
+  assert.match(done.notices.join(), /a digital step that waited for it is run when it is given as a task/);
+});
+
+Deno.test("a key in a task or in evidence does not reach the file of the memory", async () => {
+  using scratch = new Scratch();
+  const key = "ghp_" + "a1B2".repeat(9);
+  const task = `Write ${key} on the whiteboard by hand and upload the file with ${key}`;
+  const { json, err } = await scratch.run([task]);
+  assert.equal(json.domain, "hybrid");
+  assert.match(err, /what looks like a key or a password in the task is not remembered/);
+  const again = await scratch.run([task]);
+  assert.equal(again.json.handoff.id, json.handoff.id);
+  const done = await scratch.run(["handoff", "done", String(json.handoff.id), "--evidence", `used ${key}`]);
+  assert.equal(done.json.items[0].evidence_given, "used [redacted]");
+  for (const { name } of Deno.readDirSync(scratch.folder)) {
+    assert.ok(!new TextDecoder("latin1").decode(Deno.readFileSync(join(scratch.folder, name))).includes(key), name);
+  }
 });
 
 Deno.test("a cancelled handoff stays cancelled, with its reason in the record", async () => {
@@ -115,6 +160,20 @@ Deno.test("handoffs as text show the checklist, with control characters of a tas
   assert.match(list.out, /^1\s+open\s+0\/1 done/);
 });
 
+Deno.test("a memory that others wrote cannot steer the terminal by its times", async () => {
+  using scratch = new Scratch();
+  const id = await opened(scratch);
+  {
+    using database = new DatabaseSync(scratch.db);
+    database.prepare("UPDATE handoffs SET created_at = ?").run("\u001b]0;x\u0007");
+  }
+  for (const args of [["handoff", "list"], ["handoff", "show", id]]) {
+    const { code, out, err } = await scratch.run([...args, "--format", "text"]);
+    assert.equal(code, 0, err);
+    assert.match(out, /␛\]0;x␇/);
+  }
+});
+
 Deno.test("handoff commands name the flags that are missing, with exit code 3", async () => {
   using scratch = new Scratch();
   const id = await opened(scratch);
@@ -122,10 +181,13 @@ Deno.test("handoff commands name the flags that are missing, with exit code 3", 
   const { cli } = await import("./_cli.ts");
   const list = await cli(["handoff", "list", "--db", scratch.db]);
   assert.equal(list.code, 3);
-  assert.match(list.err, /^error: "handoff list" needs --allow-read=.*memory\.db before the name of the script\n$/);
+  assert.match(
+    list.err,
+    /^error: "handoff list" needs --allow-read=\S+researchswarm_cli_\w+ before the name of the script\n$/,
+  );
   const done = await cli(["handoff", "done", id, "--evidence", "seen", "--db", scratch.db], { flags: [read] });
   assert.equal(done.code, 3);
-  assert.match(done.err, /^error: "handoff done" needs --allow-write=.*memory\.db /);
+  assert.match(done.err, /^error: "handoff done" needs --allow-write=\S+researchswarm_cli_\w+ /);
   const standard = await cli(["handoff", "list"]);
   assert.match(standard.err, /needs --allow-read=AI-Memory before/);
 });

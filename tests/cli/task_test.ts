@@ -145,13 +145,37 @@ Deno.test("the same task again opens no second handoff", async () => {
   assert.equal((await scratch.run(["handoff", "list"])).json.handoffs.length, 1);
 });
 
+Deno.test("--db asks for the folder at once, or takes the database and the files beside it by their names", async () => {
+  using scratch = new Scratch();
+  await scratch.run([human]);
+  const flagsFor = (files: string) => [`--allow-read=${files}`, `--allow-write=${files}`];
+  const alone = await cli([human, "--db", scratch.db], { flags: flagsFor(scratch.db) });
+  assert.equal(alone.code, 3);
+  assert.equal(alone.err, `error: --db needs ${scratch.flags.join(" ")} before the name of the script\n`);
+  const files = ["", "-wal", "-shm"].map((end) => scratch.db + end).join();
+  const all = await cli([human, "--db", scratch.db], { flags: flagsFor(files) });
+  assert.equal(all.json.memory.kind, "file", all.err);
+});
+
+Deno.test("long tasks that differ at their end only have a handoff each", async () => {
+  using scratch = new Scratch();
+  const talk = "The weather report says that it is going to be sunny all week. ".repeat(70);
+  const first = await scratch.run(["-"], { stdin: `${talk}\n\nReseat the GPU power cable.` });
+  const second = await scratch.run(["-"], { stdin: `${talk}\n\nWater the fern in the lobby.` });
+  assert.notEqual(first.json.handoff.id, second.json.handoff.id);
+  assert.match(JSON.stringify(second.json.handoff.items), /fern/);
+});
+
 Deno.test("a memory that may only be read gives context and keeps nothing", async () => {
   using scratch = new Scratch();
   const first = await scratch.run([human]);
   const before = Deno.readFileSync(scratch.db);
   const strict = await cli([human, "--db", scratch.db], { flags: [scratch.flags[0]] });
   assert.equal(strict.code, 3);
-  assert.match(strict.err, /^error: --db needs --allow-write=.*memory\.db before the name of the script\n$/);
+  assert.match(
+    strict.err,
+    /^error: --db needs --allow-write=\S+researchswarm_cli_\w+ before the name of the script\n$/,
+  );
   assert.equal(first.json.memory.stored, true);
   assert.deepEqual(Deno.readFileSync(scratch.db), before);
 });
