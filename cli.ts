@@ -46,7 +46,13 @@ async function runDenoTask(deno: string, root: string, args: readonly string[]):
   }).spawn();
   // Who ends this program ends the training: it closes its session in order, and what it printed is still reported.
   const signals: Deno.Signal[] = ["SIGINT", "SIGTERM", "SIGHUP"];
-  const forward = signals.map((signal) => () => child.kill(signal));
+  const forward = signals.map((signal) => () => {
+    try {
+      child.kill(signal);
+    } catch {
+      // It has ended; what it started may still hold its output.
+    }
+  });
   signals.forEach((signal, i) => Deno.addSignalListener(signal, forward[i]));
   const { code, stdout } = await child.output().finally(() =>
     signals.forEach((signal, i) => Deno.removeSignalListener(signal, forward[i]))

@@ -27,9 +27,8 @@ export function judgeOptions(value: string): JudgeOptions {
   }
   const [key, address] = variables[provider];
   const needs: Need[] = [key, address].map((variable) => ({ name: "env", variable }));
-  // Which host is only known once the environment may be read.
-  const readable = needs.every((need) => Deno.permissions.querySync(need).state === "granted");
-  const base = (readable ? environment(address) : undefined) ?? judgeAddresses[provider];
+  // Where the environment may not be read yet, the flags are those of the provider's own address.
+  const base = environment(address) ?? judgeAddresses[provider];
   let url: URL;
   try {
     url = new URL(base);

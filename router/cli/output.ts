@@ -3,6 +3,7 @@
  * a task or a file cannot steer a terminal. Needs no permission.
  * @module
  */
+import { CliError, exit } from "./errors.ts";
 
 /** Codes that a terminal acts on, marks that turn the direction of writing, invisible letters, halves of pairs. */
 const unseen =
@@ -37,7 +38,7 @@ export class OutputClosed extends Error {
   override name = "OutputClosed";
 }
 
-/** Writes all of it; `writeSync` alone may write a part. @throws {OutputClosed} */
+/** Writes all of it; `writeSync` alone may write a part. @throws {OutputClosed | CliError} such as a full disk */
 function writeAll(stream: { writeSync(bytes: Uint8Array): number }, text: string): void {
   let bytes = new TextEncoder().encode(text);
   while (bytes.length > 0) {
@@ -45,7 +46,9 @@ function writeAll(stream: { writeSync(bytes: Uint8Array): number }, text: string
       bytes = bytes.subarray(stream.writeSync(bytes));
     } catch (error) {
       if (error instanceof Deno.errors.BrokenPipe) throw new OutputClosed("standard output was closed");
-      if (!(error instanceof Deno.errors.WouldBlock)) throw error;
+      if (!(error instanceof Deno.errors.WouldBlock)) {
+        throw new CliError(`the output cannot be written: ${(error as Error).message}`, exit.failed, { cause: error });
+      }
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
     }
   }
