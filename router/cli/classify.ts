@@ -28,7 +28,7 @@ export interface FiveFields {
   readonly recommended_action: string;
 }
 
-/** A number of 0 to 1 rounded down: nothing becomes certain by rounding. */
+/** A number rounded down to three decimals: nothing becomes certain by rounding. */
 export const rounded = (confidence: number): number => Math.floor(confidence * 1000) / 1000;
 
 /** The five fields of a classification. */

@@ -48,7 +48,7 @@ const flagNumbers = new Map<string, number>(named.map((name, index) => [name, in
 const markNumbers = new Map<string, number>(marks.map((mark, index) => [mark, named.length + index]));
 
 /** Number of flags. */
-export const flagCount = named.length + marks.length;
+export const flagCount: number = named.length + marks.length;
 
 /** Number of buckets for beginnings, and for endings. */
 export const affixBuckets = 512;

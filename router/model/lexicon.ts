@@ -25,6 +25,7 @@ export class Lexicon {
   readonly #scales: Float32Array;
 
   /**
+   * Reads the arrays in place.
    * @param hashes sorted
    * @param classes one a word
    * @param nibbles two dimensions a byte, the first in the low half; 8 is zero

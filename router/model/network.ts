@@ -106,7 +106,13 @@ export class Network {
   /** Log-odds of a person before any token has spoken. */
   readonly partBias: number;
 
-  /** @param sizes its sizes @param weights by `weightShapes` @param lexicon adds a word's vector, times a share, to an array */
+  /**
+   * Lays the weights into the kernel's memory.
+   * @param sizes its sizes
+   * @param weights by `weightShapes`
+   * @param lexicon adds a word's vector, times a share, to an array
+   * @throws Error for a matrix that is absent or of another size
+   */
   constructor(sizes: NetworkSizes, weights: Weights, lexicon: WordVectors) {
     const kernel = this.#kernel;
     const shapes = weightShapes(sizes);

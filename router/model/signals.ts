@@ -37,7 +37,7 @@ const conditionWords = /^(if|unless|when|whenever|where|once|should|in|provided|
 const meansWords = /^(with|via|using|through|over|by|on|from)$/i;
 
 function kindOf({ tokens, features, reading, from }: ReadPart, lexicon: Lexicon, at: number): SignalKind {
-  const { flags: _, resolved: { entries } } = features[at];
+  const { entries } = features[at].resolved;
   const byte = entries.length > 0 ? lexicon.classes(entries[entries.length - 1]) : 0;
   const noun = nounClassOf(byte), verb = verbClassOf(byte);
   if (at === from && conditionWords.test(tokens[at].text) && reading.speech[at] !== "verb") return "condition";
@@ -92,7 +92,7 @@ const politeWords =
 
 /** The main verb of a part and its object, as written, where they were found. */
 export function mainWords(
-  { tokens, features: _, reading: { speech }, from, to }: ReadPart,
+  { tokens, reading: { speech }, from, to }: ReadPart,
   task: string,
 ): { verb?: string; object?: string } {
   let at = from;
