@@ -31,7 +31,7 @@ for (const path of Deno.args) {
         }
         if (joiner.test(words)) complain(`a part begins with a joining word ("${words.slice(0, 30)}")`);
       }
-      const key = task.toLowerCase().replace(/[^\p{L}\p{N}]+/gu, " ").trim();
+      const key = task.toLowerCase().replace(/[^\p{L}\p{N}]+/gu, " ").trim() || task;
       const before = seen.get(key);
       if (before !== undefined) complain(`repeats ${before}`);
       seen.set(key, `${path}:${index + 1}`);
