@@ -3,6 +3,7 @@
  * hand over what needs a person, remember, print. Nothing here reports a person's part as done.
  * @module
  */
+import type { Handoff, Memory, NewHandoff } from "../../memory/mod.ts";
 import { classify, longestTask } from "../classify.ts";
 import { redactSecrets } from "../executors/secrets.ts";
 import { type Checklist, makeHandoff } from "../handoff.ts";
@@ -65,6 +66,22 @@ function looseHandoff(checklist: Checklist | undefined): TaskHandoff | null {
   return { id: null, stored: false, items };
 }
 
+/**
+ * Opens a handoff. The same task again is the same work: a second list would let one of them be forgotten.
+ * @returns its number, or that of the older one that is open for the same work
+ */
+function openHandoff(memory: Memory, handoff: NewHandoff): { id: number; older?: Handoff } {
+  const oldest = () => memory.handoffs.list({ state: "open" }).find((other) => isSameWork(other, handoff));
+  let older = oldest();
+  if (older !== undefined) return { id: older.id, older };
+  const id = memory.handoffs.create(handoff);
+  // Another process may have looked at the same moment: the younger handoff gives way.
+  older = oldest();
+  if (older === undefined || older.id >= id) return { id };
+  memory.handoffs.cancel(id, `handoff ${older.id} is for the same task`);
+  return { id: older.id, older };
+}
+
 /** Keeps the task, and its checklist beside it. */
 function remember(
   { memory, kind }: OpenedMemory,
@@ -110,15 +127,13 @@ function remember(
     if (checklist !== undefined) output.notice("the handoff is shown only: no memory keeps it");
     return { handoff: loose, memory: noted };
   }
-  const list = withoutSecrets(checklist);
-  // The same task again is the same work: a second list would let one of them be forgotten.
-  const open = memory.handoffs.list({ state: "open" }).find((handoff) => isSameWork(handoff, list));
-  if (open !== undefined) {
-    output.notice(`handoff ${open.id} is open for this task already; no second one was made`);
-    return { handoff: { id: open.id, stored: true, items: open.items }, memory: noted };
-  }
-  const number = memory.handoffs.create({ ...list, ...(entry !== null && { entryId: entry }) });
-  return { handoff: { ...loose!, id: number, stored: true }, memory: noted };
+  const { id, older } = openHandoff(memory, {
+    ...withoutSecrets(checklist),
+    ...(entry !== null && { entryId: entry }),
+  });
+  if (older === undefined) return { handoff: { ...loose!, id, stored: true }, memory: noted };
+  output.notice(`handoff ${id} is open for this task already; no second one was made`);
+  return { handoff: { id, stored: true, items: older.items }, memory: noted };
 }
 
 /** Runs a task. @returns the exit code */

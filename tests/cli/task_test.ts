@@ -157,6 +157,19 @@ Deno.test("--db asks for the folder at once, or takes the database and the files
   assert.equal(all.json.memory.kind, "file", all.err);
 });
 
+Deno.test("the same task from several processes at once has one open handoff", async () => {
+  using scratch = new Scratch();
+  await scratch.run(["Water the fern in the lobby"]);
+  const results = await Promise.all([1, 2, 3, 4].map(() => scratch.run([human])));
+  const { json } = await scratch.run(["handoff", "list"]);
+  const open = json.handoffs.filter(({ task }: { task: string }) => task === human);
+  assert.equal(open.length, 1);
+  for (const { code, err, json } of results) {
+    assert.equal(code, 0, err);
+    assert.equal(json.handoff.id, open[0].id);
+  }
+});
+
 Deno.test("long tasks that differ at their end only have a handoff each", async () => {
   using scratch = new Scratch();
   const talk = "The weather report says that it is going to be sunny all week. ".repeat(70);
