@@ -34,6 +34,8 @@ const leastWeight = 0.4;
 const mostSignals = 8;
 
 const conditionWords = /^(if|unless|when|whenever|where|once|should|in|provided|assuming|except|until|as)$/i;
+const authorityWords =
+  /^(?:(?:counter)?sign|signature|approv(?:e|al)|authori[sz]e|pay|payment|cash|buy|purchase|order|hire|vote|swear|oath|notari[sz]e|ratify|vouch|award|permit|certify|witness|negotiate|captcha|fingerprints?)$/i;
 const meansWords = /^(with|via|using|through|over|by|on|from)$/i;
 
 function kindOf({ tokens, features, reading, from }: ReadPart, lexicon: Lexicon, at: number): SignalKind {
@@ -44,8 +46,8 @@ function kindOf({ tokens, features, reading, from }: ReadPart, lexicon: Lexicon,
   let quotes = 0;
   for (let i = from; i < at; i++) if (/^["“”]$/.test(tokens[i].text)) quotes++;
   if (quotes % 2 === 1) return "quotation";
+  if (reading.votes[at] > 0 && authorityWords.test(tokens[at].text)) return "authority";
   if (reading.speech[at] === "verb" || reading.speech[at] === "aux") {
-    if (verb === "authority") return "authority";
     return reading.votes[at] < 0 && (verb === "thought" || verb === "communication") ? "talk-about" : "action";
   }
   for (let i = at - 1; i >= Math.max(from, at - 3); i--) {
@@ -101,9 +103,7 @@ export function mainWords(
   if (at >= to) return {};
   const verb = tokens[at].text;
   let first = at + 1;
-  while (first < to && /^(det|adj|num|adv|part|pron)$/.test(speech[first]) && !/^(noun|propn)$/.test(speech[first])) {
-    first++;
-  }
+  while (first < to && /^(det|adj|num|adv|part|pron)$/.test(speech[first])) first++;
   let last = first;
   while (last < to && /^(noun|propn|adj|num)$/.test(speech[last])) last++;
   if (last === first) {
