@@ -155,7 +155,7 @@ const asked =
 const strong =
   /\bbaseline\b[^.;]{0,40}\b(?:train\w*|experiment|run|model)\b|\b(?:train|run|start|launch|do|kick off)\b[^.;]{0,40}\bbaseline\b|\b(?:training|overnight|research) (?:experiments?|session|run)\b|\bexperiments?\b[^.;]{0,40}\bovernight\b|\bovernight\b[^.;]{0,40}\b(?:train\w*|experiments?|run|session|search)\b|\b(?:train\w*|run)\b[^.;]{0,40}\b(?:overnight|all night|through the night)\b|\bval_bpb\b|\btrainer\/train\.ts\b|\btrain\.ts\b|\bdeno task (?:prepare|train|overnight|demo)\b|\b(?:hyper-?parameter|architecture) (?:search|sweep)\b/i;
 const preparing =
-  /\bprepar\w+\s+(?:the\s+|our\s+|all\s+(?:the\s+)?|training\s+)*(?:training\s+)?(?:data(?:\s?set)?|corpus|tokeni[sz]er|text)\b(?!\s+(?:of|about|on|from|for)\b(?!\s+(?:the\s+|a\s+)?(?:training|baseline|run|experiment|session|overnight|night)))|\btrain\w* (?:a|the) tokeni[sz]er\b/i;
+  /\bprepar\w+\s+(?:the\s+|our\s+|all\s+(?:the\s+)?|training\s+)*(?:training\s+)?(?:data(?:\s?set)?|corpus|tokeni[sz]er|text)\b(?!\s+(?:cent(?:er|re)|room|hall|sheet|protection|sharing|book|message)s?\b)(?!\s+(?:of|about|on|from|for)\b(?!\s+(?:the\s+|a\s+)?(?:training|baseline|run|experiment|session|overnight|night)))|\btrain\w* (?:a|the) tokeni[sz]er\b/i;
 
 /**
  * Makes the workflow.

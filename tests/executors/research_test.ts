@@ -95,3 +95,11 @@ Deno.test("words of the task go into commands only as one quoted word", async ()
   );
   ok(!/[^'\w]rm\$/.test(text.replace(/'[^']*'/g, "")), text);
 });
+
+Deno.test("a data centre is not prepared as training data", () => {
+  const match = (part: string) => researchWorkflow().match(part, part, false);
+  ok(match("Prepare the data") > 0.4);
+  for (const part of ["Prepare the data center for the visit", "Prepare the data centre", "Prepare the text message"]) {
+    equal(match(part), 0, part);
+  }
+});
