@@ -109,9 +109,8 @@ const originalColumns = "id file_type timestamp tag content metadata phase progr
  * @throws {DatabaseError} it is damaged, foreign or newer
  */
 function examine(database: DatabaseSync, path: string, size: number): number {
-  // SQLite takes a file of one byte for an empty one, and an unfinished last page for a whole one.
-  if (size < 512) throw new Error(`malformed: ${size} bytes are no database`);
   const version = Number(valueOf(database, "PRAGMA user_version"));
+  // SQLite takes a file of one byte for an empty one, and an unfinished last page for a whole one.
   if (size % Number(valueOf(database, "PRAGMA page_size")) !== 0) throw new Error("malformed: the last page is cut");
   const known = entriesSchema.migrations.length;
   if (Number(valueOf(database, "PRAGMA application_id")) !== entriesSchema.applicationId) {

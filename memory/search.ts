@@ -53,6 +53,10 @@ const NARROW = 2000;
 /** Candidates that are looked at for each one that is of a frequent kind; eight kinds there are. */
 const OVERSAMPLED = 10;
 
+/** Terms of which the lists are narrowed where that does not do, and what puts the entries found there before all others. */
+const NARROWED = 3;
+const OF_THE_KIND = 1000;
+
 /** What limits a search. */
 export interface SearchOptions {
   /** Hits at most; 10. */
@@ -135,7 +139,7 @@ export class Search {
   find(query: string, options: SearchOptions = {}): Ranked[] {
     const { limit = 10, type, now = new Date() } = options;
     if (type !== undefined && !entryTypes.includes(type)) return [];
-    const sequence = termsOf(query.slice(0, QUERY_LENGTH).toWellFormed(), 4 * QUERY_TERMS);
+    const sequence = termsOf(query.slice(0, QUERY_LENGTH), 4 * QUERY_TERMS);
     const terms = [...new Set(sequence)].slice(0, QUERY_TERMS);
     const total = ((this.#high.get() as Row).high as number | null) ?? 0;
     if (terms.length === 0 || total === 0) return [];
@@ -152,10 +156,24 @@ export class Search {
     if (widened) asked.push(...this.#synonyms(terms, quest));
     this.#collect(asked, quest);
     this.#conjoin(asked, quest);
+    if (type !== undefined && this.#best(quest, limit).length < limit) this.#narrow(asked, quest, type);
     if (!widened) return order(asked, count);
     const related = this.#related(order(asked, FIRST_CANDIDATES), asked, quest);
     this.#collect(related, quest);
     return order([...asked, ...related], count);
+  }
+
+  /** Where entries of other kinds fill the lists: the newest ones of this kind for the rarest terms, each list walked once. */
+  #narrow(asked: readonly Listed[], quest: Quest, type: EntryType): void {
+    const terms = asked.filter(({ role, frequency }) => role === "term" && frequency > 0);
+    for (const item of terms.sort((a, b) => a.frequency - b.frequency).slice(0, NARROWED)) {
+      const gain = item.factor * inverseFrequency(item.frequency, quest.total);
+      const known = new Set(item.ids);
+      for (const id of this.#ids(`${item.match} AND "${typeTerm(type)}"`, PROBE)) {
+        quest.types.set(id, type);
+        quest.scores.set(id, (quest.scores.get(id) ?? 0) + (known.has(id) ? 0 : gain) + OF_THE_KIND);
+      }
+    }
   }
 
   /** A list of few entries narrows every other one; beside a list of many, FTS5 would walk that. */

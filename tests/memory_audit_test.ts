@@ -69,6 +69,14 @@ const tamperings: [what: string, sql: string, part: Problem["part"], id: number 
     /ends at record 40, but record \d+ has been written/,
   ],
   [
+    "the end removed, and the chain's own counter set back",
+    "DELETE FROM audit WHERE seq > 40; DELETE FROM entries WHERE id > 39; " +
+    "UPDATE sqlite_sequence SET seq = 40 WHERE name = 'audit'; DELETE FROM dedupe WHERE entry = 40",
+    "entries",
+    40,
+    /entries after id 39 were removed: ids up to 40 have been given/,
+  ],
+  [
     "two records that changed places",
     "UPDATE audit SET seq = -1 WHERE seq = 7; UPDATE audit SET seq = 7 WHERE seq = 8; UPDATE audit SET seq = 8 WHERE seq = -1",
     "entries",

@@ -118,6 +118,30 @@ Deno.test("a large file that was cut is refused and stays as it is", () =>
     }
   }));
 
+Deno.test("a damaged file beside the log of a killed program is refused, and file and log stay as they are", () =>
+  withFolder((folder) => {
+    const [path, killed] = [`${folder}/memory.db`, `${folder}/killed.db`];
+    makeMemory(path, 300);
+    {
+      using memory = openMemory(path);
+      for (let number = 400; number < 420; number++) memory.append(entry(number));
+      for (const suffix of ["", "-wal"]) Deno.copyFileSync(path + suffix, killed + suffix);
+    }
+    ok(Deno.statSync(`${killed}-wal`).size > 0);
+    {
+      using memory = readMemory(killed);
+      equal(memory.stats().entries, 320, "whole, it can be read with its log");
+    }
+    const bytes = Deno.readFileSync(killed);
+    crypto.getRandomValues(bytes.subarray(bytes.length >> 1, (bytes.length >> 1) + 30_000));
+    Deno.writeFileSync(killed, bytes);
+    const before = [hash(killed), hash(`${killed}-wal`)];
+    for (const open of [openMemory, readMemory]) {
+      throws(() => open(killed), (error: unknown) => oneSentence(error, killed, /damaged/));
+      equal([hash(killed), hash(`${killed}-wal`)], before);
+    }
+  }));
+
 Deno.test("a memory of a newer version is refused and stays as it is", () =>
   withFolder((folder) => {
     const path = `${folder}/memory.db`;

@@ -10,6 +10,7 @@ import {
   openMemoryInRam,
   readMemory,
 } from "../memory/mod.ts";
+import { dedupeKey } from "../memory/gate.ts";
 import { entry, fill, namesIn, originalPath, withFolder } from "./_memory.ts";
 
 const note = (content: string, more: Partial<Entry> = {}): Entry => ({
@@ -143,11 +144,23 @@ Deno.test("the same text of the same kind is stored once; the repeat is counted"
   equal([repeats, lastRepeat], [2, "2026-02-01T00:00:00.000Z"]);
   equal(memory.search("pump seal")[0].timestamp, "2026-02-01T00:00:00.000Z", "age counts from the last repeat");
   ok(memory.append({ ...note("The pump needs a new seal."), fileType: "BRIEF" }).stored, "another kind");
+  equal(memory.append({ ...note("The pump needs a new seal."), fileType: "BRIEF" }).id, 2, "its own repeat");
   ok(memory.append(note("The pump needs a new seal!")).stored, "another text");
   ok(memory.append(note("The pump needs a new seal.", { key: "pump 2" })).stored, "another key");
   ok(!memory.append(note("The pump needs a new seal.", { key: "pump 2" })).stored);
   ok(memory.verify().ok);
 });
+
+Deno.test("two texts whose hashes meet are both stored", () =>
+  withFolder((folder) => {
+    const path = `${folder}/memory.db`;
+    using memory = openMemory(path);
+    memory.append(note("The pump needs a new seal."));
+    const cheat = new DatabaseSync(path);
+    cheat.prepare("UPDATE dedupe SET key = ?").run(dedupeKey("CONTEXT", "The gate is open."));
+    cheat.close();
+    equal(memory.append(note("The gate is open.")), { id: 2, stored: true });
+  }));
 
 Deno.test("what was said again is the present state, also after something else was said in between", () => {
   using memory = openMemoryInRam();
