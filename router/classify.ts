@@ -5,7 +5,7 @@
  */
 import { decode } from "./model/decode.ts";
 import { describe } from "./model/features.ts";
-import { certainty, type Model, type ModelFile, openModel } from "./model/file.ts";
+import { certainty, type Model, type ModelFile, openModel, personFrom } from "./model/file.ts";
 import type { Reading } from "./model/network.ts";
 import { excludedSignals, mainWords, partSignals, type ReadPart } from "./model/signals.ts";
 import modelFile from "./model/model.json" with { type: "json" };
@@ -79,24 +79,24 @@ export function classify(task: string): Classification {
   const segments: Segment[] = [];
   const parts: ReadPart[] = [];
   const readings: { tokens: Token[]; reading: Reading }[] = [];
-  const logits: number[] = [];
+  const margins: number[] = [];
   let doubt = 0;
   for (const chunk of chunks(tokens)) {
     const features = describe(chunk, lexicon);
     const reading = network.read(features);
     readings.push({ tokens: chunk, reading });
     for (const { from, to, logit } of decode(chunk, reading, network.partBias)) {
-      const human = logit > calibration.threshold;
+      const margin = logit - personFrom(calibration, to - from);
       const part: ReadPart = { tokens: chunk, features, reading, from, to };
       const [start, end] = [chunk[from].start, chunk[to - 1].end];
       parts.push(part);
-      logits.push(logit);
+      margins.push(margin);
       segments.push({
         text: task.slice(start, end),
         start,
         end,
-        domain: human ? "human-action" : "text-based",
-        confidence: logistic(Math.abs(logit - calibration.threshold) / calibration.temperature),
+        domain: margin > 0 ? "human-action" : "text-based",
+        confidence: logistic(Math.abs(margin) / calibration.temperature),
         ...mainWords(part, task),
         signals: partSignals(part, lexicon, task),
       });
@@ -119,7 +119,7 @@ export function classify(task: string): Classification {
     domain,
     confidence: tokens.length === 0
       ? 1
-      : logistic(calibration.bias + calibration.slope * certainty(logits, doubt, calibration)),
+      : logistic(calibration.bias + calibration.slope * certainty(margins, doubt, calibration)),
     segments,
     excluded,
     reasons: reasons(segments, excluded.map(({ kind, text }) => ({ kind, text })), truncated),

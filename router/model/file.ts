@@ -23,7 +23,7 @@ export interface ModelFile {
 
 /** How log-odds become decisions and probabilities; fitted on tasks that were not trained on. */
 export interface Calibration {
-  /** Log-odds from which a part counts as a person's. Below zero: a doubtful part is a person's. */
+  /** Log-odds from which a long part counts as a person's, see `personFrom`. Below zero: a doubtful part is a person's. */
   readonly threshold: number;
   /** Log-odds are divided by it. */
   readonly temperature: number;
@@ -79,17 +79,29 @@ export function openModel(file: ModelFile): Model {
   return { lexicon, network: new Network(sizes, weights, lexicon), calibration: file.calibration };
 }
 
+/** Tokens from which a part counts as long. */
+const longPart = 12;
+
+/**
+ * Log-odds from which a part counts as a person's. They are a sum over tokens, so that those of a short part are near zero
+ * and the threshold of a short part is, too.
+ * @param tokens length of the part
+ */
+export function personFrom({ threshold }: Pick<Calibration, "threshold">, tokens: number): number {
+  return threshold * Math.min(1, tokens / longPart);
+}
+
 /**
  * How sure the reading of a whole task is, before it is calibrated: the log-odds of its least certain decision.
- * @param logits log-odds of its parts
+ * @param margins log-odds of its parts beyond `personFrom`
  * @param doubt log-odds against the tags that were chosen, see `Reading`
  */
 export function certainty(
-  logits: readonly number[],
+  margins: readonly number[],
   doubt: number,
-  { threshold, temperature }: Pick<Calibration, "threshold" | "temperature">,
+  { temperature }: Pick<Calibration, "temperature">,
 ): number {
   let least = -doubt;
-  for (const logit of logits) least = Math.min(least, Math.abs(logit - threshold) / temperature);
+  for (const margin of margins) least = Math.min(least, Math.abs(margin) / temperature);
   return least;
 }

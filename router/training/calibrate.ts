@@ -4,21 +4,26 @@
  */
 import { decode } from "../model/decode.ts";
 import { describe } from "../model/features.ts";
-import { type Calibration, certainty, type Model } from "../model/file.ts";
+import { type Calibration, certainty, type Model, personFrom } from "../model/file.ts";
 import { toExample } from "./dataset.ts";
 import { domainOf, type MarkedTask } from "./markup.ts";
 
 /** Largest share of tasks with a human part that may be taken for purely digital, if accuracy can pay for it. */
-const missedHumanWanted = 0.015;
+const missedHumanWanted = 0.01;
 /** Share of all tasks whose domain may be lost to it. */
-const accuracyToPay = 0.035;
+const accuracyToPay = 0.04;
+
+/** A part that was found: its log-odds, its tokens, and the truth of a marked part that it overlaps. */
+interface Part {
+  logit: number;
+  tokens: number;
+  human: boolean | undefined;
+}
 
 interface Outcome {
-  logits: number[];
+  parts: Part[];
   doubt: number;
-  tokens: number;
   truth: string;
-  partTruths: { logit: number; human: boolean }[];
 }
 
 /** Logistic regression of one variable; gradient steps on the mean loss, with a weak pull towards slope 1. */
@@ -45,18 +50,18 @@ export function calibrate(model: Model, tasks: readonly MarkedTask[]): Calibrati
     const reading = model.network.read(describe(tokens, model.lexicon));
     const found = decode(tokens, reading, model.network.partBias);
     return {
-      logits: found.map((part) => part.logit),
+      parts: found.map(({ from, to, logit }) => ({
+        logit,
+        tokens: to - from,
+        human: parts.find((part) => part.from < to && part.to > from)?.human,
+      })),
       doubt: reading.doubt,
-      tokens: tokens.length,
       truth: domainOf(task.segments),
-      partTruths: found.flatMap(({ from, to, logit }) => {
-        const part = parts.find((part) => part.from < to && part.to > from);
-        return part === undefined ? [] : [{ logit, human: part.human }];
-      }),
     };
   });
-  const domainAt = (outcome: Outcome, threshold: number) =>
-    domainOf(outcome.logits.map((logit) => ({ start: 0, end: 0, human: logit > threshold })));
+  const margin = ({ logit, tokens }: Part, threshold: number) => logit - personFrom({ threshold }, tokens);
+  const domainAt = ({ parts }: Outcome, threshold: number) =>
+    domainOf(parts.map((part) => ({ start: 0, end: 0, human: margin(part, threshold) > 0 })));
   const scoreAt = (threshold: number) => {
     let right = 0, human = 0, missed = 0;
     for (const outcome of outcomes) {
@@ -68,17 +73,19 @@ export function calibrate(model: Model, tasks: readonly MarkedTask[]): Calibrati
     }
     return { threshold, accuracy: right / outcomes.length, missed: human === 0 ? 0 : missed / human };
   };
-  const scores = Array.from({ length: 61 }, (_, i) => scoreAt(-6 + i / 10)).reverse();
+  const scores = Array.from({ length: 91 }, (_, i) => scoreAt(-i / 10));
   const top = Math.max(...scores.map((score) => score.accuracy));
   const { threshold } = scores.find((s) => s.missed <= missedHumanWanted && s.accuracy >= top - accuracyToPay) ??
     scores.filter((s) => s.accuracy >= top - accuracyToPay).sort((a, b) => a.missed - b.missed)[0];
 
   const part = fitLogistic(
-    outcomes.flatMap(({ partTruths }) => partTruths.map(({ logit, human }) => ({ x: logit - threshold, y: human }))),
+    outcomes.flatMap(({ parts }) =>
+      parts.flatMap((part) => part.human === undefined ? [] : [{ x: margin(part, threshold), y: part.human }])
+    ),
   );
   const temperature = 1 / Math.max(0.05, part.slope);
   const whole = fitLogistic(outcomes.map((outcome) => ({
-    x: certainty(outcome.logits, outcome.doubt, { threshold, temperature }),
+    x: certainty(outcome.parts.map((part) => margin(part, threshold)), outcome.doubt, { temperature }),
     y: domainAt(outcome, threshold) === outcome.truth,
   })));
   return { threshold, temperature, ...whole };

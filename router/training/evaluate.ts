@@ -4,7 +4,7 @@
  */
 import { decode } from "../model/decode.ts";
 import { describe } from "../model/features.ts";
-import type { Model } from "../model/file.ts";
+import { type Model, personFrom } from "../model/file.ts";
 import { toExample } from "./dataset.ts";
 import { domainOf, type MarkedTask } from "./markup.ts";
 
@@ -27,14 +27,14 @@ export interface Scores {
 const domains = ["text-based", "human-action", "hybrid", "unknown"] as const;
 
 /** Scores a model. */
-export function judge({ network, lexicon, calibration: { threshold } }: Model, tasks: readonly MarkedTask[]): Scores {
+export function judge({ network, lexicon, calibration }: Model, tasks: readonly MarkedTask[]): Scores {
   const counts = new Map<string, number>();
   let right = 0, human = 0, missed = 0, both = 0, said = 0, meant = 0, exact = 0, saidParts = 0, meantParts = 0;
   const mistakes: string[] = [];
   for (const task of tasks) {
     const { tokens, parts } = toExample(task);
     const found = tokens.length === 0 ? [] : decode(tokens, network.read(describe(tokens, lexicon)), network.partBias)
-      .map(({ from, to, logit }) => ({ from, to, human: logit > threshold, logit }));
+      .map(({ from, to, logit }) => ({ from, to, human: logit > personFrom(calibration, to - from), logit }));
     const truth = domainOf(task.segments);
     const answer = domainOf(found.map(({ human }) => ({ start: 0, end: 0, human })));
     counts.set(`${truth} ${answer}`, (counts.get(`${truth} ${answer}`) ?? 0) + 1);
