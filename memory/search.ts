@@ -25,6 +25,8 @@ const PROBE = 128;
 const BUDGET = 8_000;
 /** Entries of lists that one conjunction of frequent terms may walk. */
 const WALK = 40_000;
+/** Hits that one search gives at most. */
+const MOST_HITS = 1000;
 /** Candidates that are ranked to find the terms that widen the question. */
 const FIRST_CANDIDATES = 16;
 /** Entries that hold several frequent terms, newest first, at most. */
@@ -59,7 +61,7 @@ const OF_THE_KIND = 1000;
 
 /** What limits a search. */
 export interface SearchOptions {
-  /** Hits at most; 10. */
+  /** Hits at most; 10, and never more than 1000. */
   limit?: number;
   /** Only entries of this kind. */
   type?: EntryType;
@@ -144,7 +146,7 @@ export class Search {
     const total = ((this.#high.get() as Row).high as number | null) ?? 0;
     if (terms.length === 0 || total === 0) return [];
     const quest = this.#quest(total, type);
-    const count = Math.max(CANDIDATES, Math.min(limit, 1000));
+    const count = Math.max(quest.type === undefined ? CANDIDATES : CANDIDATES / 2, Math.min(limit, MOST_HITS));
     const documents = new Map<number, Document>();
     const order = (asked: readonly Asked[], count: number): Ranked[] => {
       const candidates = this.#best(quest, count).map((id) => this.#document(id, documents));
