@@ -221,6 +221,11 @@ export function openForReading(path: string, wait: number): OpenedFile {
     return { database: open, version: patiently(() => examine(open, path, info.size), wait) };
   } catch (error) {
     database?.close();
+    if (/readonly|unable to open/.test(text(error))) {
+      const reason =
+        "lies in a folder that cannot be written, which SQLite needs even for reading; copy it to another one";
+      throw new DatabaseError(path, reason, error);
+    }
     throw databaseError(path, error);
   }
 }
