@@ -1,6 +1,7 @@
 /**
  * The memory: entries that are only ever added, found again by what they say. One class over `memory.db` or over a
- * database in RAM.
+ * database in RAM. Long because it is one public class over one connection: its methods are short, their work is in the
+ * files beside this one, and half of the lines are their documentation.
  * @module
  */
 import { DatabaseSync, type StatementSync } from "node:sqlite";
