@@ -5,7 +5,7 @@
  */
 import { decode } from "./model/decode.ts";
 import { describe } from "./model/features.ts";
-import { certainty, type Model, type ModelFile, openModel, personFrom } from "./model/file.ts";
+import { confidence, type Model, type ModelFile, openModel, personFrom } from "./model/file.ts";
 import type { Reading } from "./model/network.ts";
 import { excludedSignals, mainWords, partSignals, type ReadPart } from "./model/signals.ts";
 import modelFile from "./model/model.json" with { type: "json" };
@@ -117,9 +117,7 @@ export function classify(task: string): Classification {
   return {
     task,
     domain,
-    confidence: tokens.length === 0
-      ? 1
-      : logistic(calibration.bias + calibration.slope * certainty(margins, doubt, calibration)),
+    confidence: tokens.length === 0 ? 1 : confidence(margins, doubt, calibration),
     segments,
     excluded,
     reasons: reasons(segments, excluded.map(({ kind, text }) => ({ kind, text })), truncated),

@@ -105,3 +105,8 @@ export function certainty(
   for (const margin of margins) least = Math.min(least, Math.abs(margin) / temperature);
   return least;
 }
+
+/** Calibrated probability that the domain of a task is right. Arguments as of `certainty`. */
+export function confidence(margins: readonly number[], doubt: number, calibration: Calibration): number {
+  return 1 / (1 + Math.exp(-calibration.bias - calibration.slope * certainty(margins, doubt, calibration)));
+}

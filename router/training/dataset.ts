@@ -66,15 +66,12 @@ export function toExample({ task, segments }: MarkedTask): Example {
   return { tokens, tags, parts };
 }
 
-/** Puts text in place of a stretch of a task; parts move along. */
+/** Puts text in place of a stretch inside of a word; parts move along. */
 function splice(marked: MarkedTask, at: number, removed: number, text: string): MarkedTask {
-  const move = (offset: number, edge: boolean) =>
-    offset >= at + removed && !(edge && offset === at + removed && removed === 0)
-      ? offset + text.length - removed
-      : offset;
+  const move = (offset: number) => offset < at + removed ? offset : offset + text.length - removed;
   return {
     task: marked.task.slice(0, at) + text + marked.task.slice(at + removed),
-    segments: marked.segments.map((s) => ({ ...s, start: move(s.start, false), end: move(s.end, true) })),
+    segments: marked.segments.map((s) => ({ ...s, start: move(s.start), end: move(s.end) })),
   };
 }
 

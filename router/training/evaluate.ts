@@ -4,7 +4,7 @@
  */
 import { decode } from "../model/decode.ts";
 import { describe } from "../model/features.ts";
-import { type Model, personFrom } from "../model/file.ts";
+import { confidence, type Model, personFrom } from "../model/file.ts";
 import { toExample } from "./dataset.ts";
 import { domainOf, type MarkedTask } from "./markup.ts";
 
@@ -20,6 +20,8 @@ export interface Scores {
   overlapF1: number;
   /** F1 over parts with the same tokens and kind. */
   exactF1: number;
+  /** Mean distance between confidence and share of right domains, over ten bins of confidence. */
+  calibrationError: number;
   /** What was right and what was said, where they differ. */
   mistakes: string[];
 }
@@ -31,14 +33,19 @@ export function judge({ network, lexicon, calibration }: Model, tasks: readonly 
   const counts = new Map<string, number>();
   let right = 0, human = 0, missed = 0, both = 0, said = 0, meant = 0, exact = 0, saidParts = 0, meantParts = 0;
   const mistakes: string[] = [];
+  const bins = new Float64Array(10); // Σ confidence − Σ right
   for (const task of tasks) {
     const { tokens, parts } = toExample(task);
-    const found = tokens.length === 0 ? [] : decode(tokens, network.read(describe(tokens, lexicon)), network.partBias)
+    const reading = network.read(describe(tokens, lexicon));
+    const found = decode(tokens, reading, network.partBias)
       .map(({ from, to, logit }) => ({ from, to, human: logit > personFrom(calibration, to - from), logit }));
     const truth = domainOf(task.segments);
     const answer = domainOf(found.map(({ human }) => ({ start: 0, end: 0, human })));
     counts.set(`${truth} ${answer}`, (counts.get(`${truth} ${answer}`) ?? 0) + 1);
     right += Number(truth === answer);
+    const margins = found.map(({ from, to, logit }) => logit - personFrom(calibration, to - from));
+    const sure = confidence(margins, reading.doubt, calibration);
+    bins[Math.min(9, Math.floor(10 * sure))] += sure - Number(truth === answer);
     if (truth === "human-action" || truth === "hybrid") human++, missed += Number(answer === "text-based");
     const kinds = (list: readonly { from: number; to: number; human: boolean }[]) => {
       const kind = new Array(tokens.length).fill(-1);
@@ -77,6 +84,7 @@ export function judge({ network, lexicon, calibration }: Model, tasks: readonly 
     missedHuman: human === 0 ? 0 : missed / human,
     overlapF1: 2 * both / (said + meant),
     exactF1: 2 * exact / (saidParts + meantParts),
+    calibrationError: bins.reduce((sum, bin) => sum + Math.abs(bin), 0) / tasks.length,
     mistakes,
   };
 }
@@ -86,5 +94,7 @@ export function showScores(s: Scores): string {
   const percent = (x: number) => (100 * x).toFixed(1);
   return `macro-F1 ${percent(s.macroF1)}, accuracy ${percent(s.accuracy)}, missed human ${
     percent(s.missedHuman)
-  }, overlap ${percent(s.overlapF1)}, exact parts ${percent(s.exactF1)}`;
+  }, overlap ${percent(s.overlapF1)}, exact parts ${percent(s.exactF1)}, calibration error ${
+    percent(s.calibrationError)
+  }`;
 }

@@ -5,7 +5,7 @@
 import { scope, Tensor } from "../../trainer/tensor.ts";
 import { matmul } from "../../trainer/ops/mod.ts";
 import { withoutTape } from "../../trainer/autograd.ts";
-import type { Words } from "./words.ts";
+import { wordClassesAt, type Words } from "./words.ts";
 
 /** Least cosine of neighbours. */
 const near = 0.6;
@@ -18,8 +18,8 @@ export function nearest({ features, size, words }: Words, most: number): Map<num
   const known = new Uint8Array(count);
   for (let w = 0; w < count; w++) {
     const row = unit.subarray(w * size, (w + 1) * size);
-    // The four shares of the word classes come after the vector: a word without any is no content word.
-    known[w] = Number(row[101] + row[102] + row[103] + row[104] > 0);
+    // A word of no class is none that WordNet knows: a name or a little word, which nothing stands in for.
+    known[w] = Number(row.subarray(wordClassesAt, wordClassesAt + 4).some((share) => share > 0));
     const length = Math.hypot(...row) || 1;
     for (let i = 0; i < size; i++) row[i] /= length;
   }

@@ -24,6 +24,9 @@ export interface Words {
 
 const gloveSize = 100;
 
+/** Where the shares of the four word classes (noun, verb, adjective, adverb) stand in a row of features. */
+export const wordClassesAt = gloveSize + 1;
+
 /** Words of definitions that are more frequent than this say little. */
 const commonest = 120;
 
@@ -133,7 +136,7 @@ export async function gatherWords(sources: Sources): Promise<Words> {
     } else to[gloveSize] = 1;
     const lemma = [word, ...baseForms(word)].find((form) => wordNet.features(form) !== null);
     if (lemma !== undefined) {
-      to.set(wordNet.features(lemma)!, gloveSize + 1);
+      to.set(wordNet.features(lemma)!, wordClassesAt);
       const gloss = to.subarray(size - gloveSize);
       let total = 0;
       for (const { word, share } of wordNet.definition(lemma)) {
