@@ -109,6 +109,51 @@ RS_API rs_status rs_memory_trim(void) {
   RS_RUN("memory_trim", [&] { memory_trim(); });
 }
 
+RS_API rs_status rs_memory_set_guards(int32_t on) {
+  RS_RUN("memory_set_guards", [&] {
+    require_flag(on, "on");
+    memory_set_guards(on == 1);
+  });
+}
+
+RS_API rs_status rs_step_begin(void) {
+  RS_RUN("step_begin", [&] { device_step(true); });
+}
+
+RS_API rs_status rs_step_end(void) {
+  RS_RUN("step_end", [&] { device_step(false); });
+}
+
+RS_API int32_t rs_plans_save(void* buffer, double capacity) {
+  int32_t length = 0;
+  static OpRecord record{"plans_save", 0, 0, nullptr, false};
+  run_op(record, [&] {
+    const std::string text = device_plans();
+    copy_text(text, buffer, capacity);
+    length = int32_t(text.size());
+  });
+  return length;
+}
+
+RS_API rs_status rs_plans_load(const void* text, double text_bytes) {
+  RS_RUN("plans_load", [&] {
+    const int64_t bytes = whole(text_bytes, "text_bytes");
+    require_buffer(text, text_bytes, bytes, "text");
+    device_set_plans(bytes == 0 ? std::string() : std::string(static_cast<const char*>(text), size_t(bytes)));
+  });
+}
+
+RS_API rs_status rs_plans_measure(int32_t on) {
+  RS_RUN("plans_measure", [&] {
+    require_flag(on, "on");
+    device_measure_plans(on == 1);
+  });
+}
+
+RS_API rs_status rs_runtime_inject_fault(void) {
+  RS_RUN("runtime_inject_fault", [&] { device_inject_fault(); });
+}
+
 RS_API rs_status rs_end_with_parent(void) {
   RS_RUN("end_with_parent", [&] {
 #ifdef __linux__
@@ -174,7 +219,7 @@ RS_API rs_status rs_tensor_upload(rs_tensor x, double offset, const void* source
     if (span.bytes == storage->bytes) storage->pending_zero = false;
     else settle_zero(storage);
     if (span.bytes > 0) device_upload(span.start, source, span.bytes);
-    storage->version = next_version();
+    mark_written(storage);
   });
 }
 
@@ -182,7 +227,7 @@ RS_API rs_status rs_tensor_download(void* target, double target_bytes, rs_tensor
   RS_RUN("tensor_download", [&] {
     const Span span = span_of(x, offset, target, target_bytes);
     settle_zero(span.tensor->storage);
-    if (span.bytes > 0) device_download(target, span.start, span.bytes);
+    if (span.bytes > 0) device_download(target, span.start, span.bytes, span.tensor->storage->written_step);
   });
 }
 

@@ -35,6 +35,13 @@ void require_unary(int32_t kind, double parameter) {
   }
 }
 
+// For tensors that are moved and may be integers as well.
+void require_float(int32_t dtype, bool or_integer) {
+  if (dtype == RS_F32 || (dtype == RS_BF16 && device_has_bf16())) return;
+  fail(RS_INVALID, "x must be f32%s%s, is %s", device_has_bf16() ? ", bf16" : "", or_integer ? " or i32" : "",
+       dtype_name(dtype));
+}
+
 int64_t sum_count(int32_t axis, int32_t n, int32_t c) { return axis == 0 ? c : axis == 1 ? n : 1; }
 
 }  // namespace
@@ -52,9 +59,7 @@ RS_API rs_status rs_copy_block(rs_tensor y, rs_tensor x, int32_t n, int32_t widt
     if (int64_t{y_offset} + width > y_stride) fail(RS_INVALID, "y_offset + width is beyond y_stride");
     if (int64_t{x_offset} + width > x_stride) fail(RS_INVALID, "x_offset + width is beyond x_stride");
     const int32_t dtype = find_tensor(x, "x")->dtype;
-    if (dtype != RS_F32 && (dtype != RS_I32 || accumulate == 1)) {
-      fail(RS_INVALID, "x must be f32%s, is %s", accumulate == 1 ? "" : " or i32", dtype_name(dtype));
-    }
+    if (dtype != RS_I32 || accumulate == 1) require_float(dtype, accumulate == 0);
     Arguments args;
     const Tensor* from = args.in(x, "x", product({n, x_stride}), dtype);
     Tensor* to = width == y_stride && accumulate == 0 ? args.out(y, "y", product({n, y_stride}), dtype)
@@ -75,7 +80,7 @@ RS_API rs_status rs_transpose(rs_tensor y, rs_tensor x, int32_t batch, int32_t r
     require_size(inner, "inner");
     const int64_t count = product({batch, rows, cols, inner});
     const int32_t dtype = find_tensor(x, "x")->dtype;
-    if (dtype != RS_F32 && dtype != RS_I32) fail(RS_INVALID, "x must be f32 or i32, is %s", dtype_name(dtype));
+    if (dtype != RS_I32) require_float(dtype, true);
     Arguments args;
     Tensor* to = args.out(y, "y", count, dtype);
     const Tensor* from = args.in(x, "x", count, dtype);
@@ -89,8 +94,8 @@ RS_API rs_status rs_axpby(rs_tensor y, rs_tensor x, double alpha, double beta) {
   RS_RUN("axpby", [&] {
     const int64_t count = find_tensor(x, "x")->count;
     Arguments args;
-    const Tensor* from = args.in(x, "x", count);
-    Tensor* to = beta == 0 ? args.out(y, "y", count) : args.update(y, "y", count);
+    const Tensor* from = args.in(x, "x", count, kFloat);
+    Tensor* to = beta == 0 ? args.out(y, "y", count, kFloat) : args.update(y, "y", count, kFloat);
     args.may_be("y", "x");
     args.ready();
     device_ops().axpby(to, from, alpha, beta);
@@ -102,9 +107,9 @@ RS_API rs_status rs_scale_by(rs_tensor y, rs_tensor x, rs_tensor scale) {
   RS_RUN("scale_by", [&] {
     const int64_t count = find_tensor(x, "x")->count;
     Arguments args;
-    const Tensor* from = args.in(x, "x", count);
+    const Tensor* from = args.in(x, "x", count, kActivation);
     const Tensor* factor = args.in(scale, "scale", 1);
-    Tensor* to = args.out(y, "y", count);
+    Tensor* to = args.out(y, "y", count, kActivation);
     args.may_be("y", "x");
     args.ready();
     device_ops().scale_by(to, from, factor);
@@ -120,9 +125,9 @@ RS_API rs_status rs_binary_forward(rs_tensor y, rs_tensor a, rs_tensor b, int32_
     require_binary(kind, shape, n, c);
     const int64_t count = product({n, c});
     Arguments args;
-    Tensor* to = args.out(y, "y", count);
-    const Tensor* left = args.in(a, "a", count);
-    const Tensor* right = args.in(b, "b", binary_count(shape, n, c));
+    Tensor* to = args.out(y, "y", count, kActivation);
+    const Tensor* left = args.in(a, "a", count, kActivation);
+    const Tensor* right = args.in(b, "b", binary_count(shape, n, c), kFloat);
     args.may_be("y", "a");
     apply(args, count == 0, [&](const Ops& ops) { ops.binary_forward(to, left, right, kind, shape, n, c); });
   });
@@ -134,11 +139,11 @@ RS_API rs_status rs_binary_backward(rs_tensor da, rs_tensor db, rs_tensor dy, rs
     require_binary(kind, shape, n, c);
     const int64_t count = product({n, c});
     Arguments args;
-    Tensor* to_a = args.out_optional(da, "da", count);
-    Tensor* to_b = args.out_optional(db, "db", binary_count(shape, n, c));
-    const Tensor* from = args.in(dy, "dy", count);
-    const Tensor* left = args.in(a, "a", count);
-    const Tensor* right = args.in(b, "b", binary_count(shape, n, c));
+    Tensor* to_a = args.out_optional(da, "da", count, kActivation);
+    Tensor* to_b = args.out_optional(db, "db", binary_count(shape, n, c), kFloat);
+    const Tensor* from = args.in(dy, "dy", count, kActivation);
+    const Tensor* left = args.in(a, "a", count, kActivation);
+    const Tensor* right = args.in(b, "b", binary_count(shape, n, c), kFloat);
     apply(args, count == 0, [&](const Ops& ops) {
       ops.binary_backward(to_a, to_b, from, left, right, kind, shape, n, c);
     });
@@ -150,8 +155,8 @@ RS_API rs_status rs_unary_forward(rs_tensor y, rs_tensor x, int32_t kind, double
     require_unary(kind, parameter);
     const int64_t count = count_of(x, "x");
     Arguments args;
-    Tensor* to = args.out(y, "y", count);
-    const Tensor* from = args.in(x, "x", count);
+    Tensor* to = args.out(y, "y", count, kActivation);
+    const Tensor* from = args.in(x, "x", count, kActivation);
     args.may_be("y", "x");
     apply(args, count == 0, [&](const Ops& ops) { ops.unary_forward(to, from, kind, parameter); });
   });
@@ -163,10 +168,10 @@ RS_API rs_status rs_unary_backward(rs_tensor dx, rs_tensor dy, rs_tensor x, rs_t
     require_unary(kind, parameter);
     const int64_t count = count_of(x, "x");
     Arguments args;
-    Tensor* to = args.out(dx, "dx", count);
-    const Tensor* from = args.in(dy, "dy", count);
-    const Tensor* input = args.in(x, "x", count);
-    const Tensor* output = args.in(y, "y", count);
+    Tensor* to = args.out(dx, "dx", count, kActivation);
+    const Tensor* from = args.in(dy, "dy", count, kActivation);
+    const Tensor* input = args.in(x, "x", count, kActivation);
+    const Tensor* output = args.in(y, "y", count, kActivation);
     args.may_be("dx", "dy");
     apply(args, count == 0, [&](const Ops& ops) { ops.unary_backward(to, from, input, output, kind, parameter); });
   });
@@ -178,8 +183,8 @@ RS_API rs_status rs_swiglu_forward(rs_tensor y, rs_tensor x, int32_t n, int32_t 
     require_size(c, "c");
     const int64_t count = product({n, c});
     Arguments args;
-    Tensor* to = args.out(y, "y", count);
-    const Tensor* from = args.in(x, "x", product({count, 2}));
+    Tensor* to = args.out(y, "y", count, kActivation);
+    const Tensor* from = args.in(x, "x", product({count, 2}), kActivation);
     apply(args, count == 0, [&](const Ops& ops) { ops.swiglu_forward(to, from, n, c); });
   });
 }
@@ -190,9 +195,9 @@ RS_API rs_status rs_swiglu_backward(rs_tensor dx, rs_tensor dy, rs_tensor x, int
     require_size(c, "c");
     const int64_t count = product({n, c});
     Arguments args;
-    Tensor* to = args.out(dx, "dx", product({count, 2}));
-    const Tensor* from = args.in(dy, "dy", count);
-    const Tensor* input = args.in(x, "x", product({count, 2}));
+    Tensor* to = args.out(dx, "dx", product({count, 2}), kActivation);
+    const Tensor* from = args.in(dy, "dy", count, kActivation);
+    const Tensor* input = args.in(x, "x", product({count, 2}), kActivation);
     apply(args, count == 0, [&](const Ops& ops) { ops.swiglu_backward(to, from, input, n, c); });
   });
 }
@@ -204,8 +209,8 @@ RS_API rs_status rs_sum_forward(rs_tensor y, rs_tensor x, int32_t n, int32_t c, 
     require_choice(axis, "axis", 3);
     const int64_t count = product({n, c});
     Arguments args;
-    Tensor* to = args.out(y, "y", sum_count(axis, n, c));
-    const Tensor* from = args.in(x, "x", count);
+    Tensor* to = args.out(y, "y", sum_count(axis, n, c), kFloat);
+    const Tensor* from = args.in(x, "x", count, kFloat);
     apply(args, count == 0, [&](const Ops& ops) { ops.sum_forward(to, from, n, c, axis, scale); });
   });
 }
@@ -217,8 +222,8 @@ RS_API rs_status rs_sum_backward(rs_tensor dx, rs_tensor dy, int32_t n, int32_t 
     require_choice(axis, "axis", 3);
     const int64_t count = product({n, c});
     Arguments args;
-    Tensor* to = args.out(dx, "dx", count);
-    const Tensor* from = args.in(dy, "dy", sum_count(axis, n, c));
+    Tensor* to = args.out(dx, "dx", count, kFloat);
+    const Tensor* from = args.in(dy, "dy", sum_count(axis, n, c), kFloat);
     apply(args, count == 0, [&](const Ops& ops) { ops.sum_backward(to, from, n, c, axis, scale); });
   });
 }
@@ -229,8 +234,8 @@ RS_API rs_status rs_softmax_forward(rs_tensor y, rs_tensor x, int32_t n, int32_t
     require_size(c, "c");
     const int64_t count = product({n, c});
     Arguments args;
-    Tensor* to = args.out(y, "y", count);
-    const Tensor* from = args.in(x, "x", count);
+    Tensor* to = args.out(y, "y", count, kActivation);
+    const Tensor* from = args.in(x, "x", count, kActivation);
     apply(args, count == 0, [&](const Ops& ops) { ops.softmax_forward(to, from, n, c); });
   });
 }
@@ -241,9 +246,9 @@ RS_API rs_status rs_softmax_backward(rs_tensor dx, rs_tensor dy, rs_tensor y, in
     require_size(c, "c");
     const int64_t count = product({n, c});
     Arguments args;
-    Tensor* to = args.out(dx, "dx", count);
-    const Tensor* from = args.in(dy, "dy", count);
-    const Tensor* output = args.in(y, "y", count);
+    Tensor* to = args.out(dx, "dx", count, kActivation);
+    const Tensor* from = args.in(dy, "dy", count, kActivation);
+    const Tensor* output = args.in(y, "y", count, kActivation);
     apply(args, count == 0, [&](const Ops& ops) { ops.softmax_backward(to, from, output, n, c); });
   });
 }
@@ -253,8 +258,8 @@ RS_API rs_status rs_dropout(rs_tensor y, rs_tensor x, double rate, uint32_t seed
     if (!(rate >= 0 && rate < 1)) fail(RS_INVALID, "rate must be in [0, 1), is %g", rate);
     const int64_t count = count_of(x, "x");
     Arguments args;
-    Tensor* to = args.out(y, "y", count);
-    const Tensor* from = args.in(x, "x", count);
+    Tensor* to = args.out(y, "y", count, kActivation);
+    const Tensor* from = args.in(x, "x", count, kActivation);
     const uint64_t seed = uint64_t{seed_high} << 32 | seed_low;
     apply(args, count == 0, [&](const Ops& ops) { ops.dropout(to, from, rate, seed); });
   });

@@ -43,10 +43,13 @@ RS_API rs_status rs_matmul(rs_tensor c, rs_tensor a, rs_tensor b, rs_tensor aux,
     if (!needs_aux && aux != 0) fail(RS_INVALID, "this epilogue takes no aux");
     const int64_t count = product({batch, m, n});
     Arguments args;
-    Tensor* to = args.out(c, "c", count);
-    const Tensor* left = args.in(a, "a", product({batch, m, k}));
-    const Tensor* right = args.in(b, "b", product({batch_b == 1 ? batch : 1, k, n}));
-    const Tensor* extra = needs_aux ? args.in(aux, "aux", count) : nullptr;
+    Tensor* to = args.out(c, "c", count, kFloat);
+    const Tensor* left = args.in(a, "a", product({batch, m, k}), kFloat);
+    const Tensor* right = args.in(b, "b", product({batch_b == 1 ? batch : 1, k, n}), kFloat);
+    const Tensor* extra = needs_aux ? args.in(aux, "aux", count, kFloat) : nullptr;
+    if (extra != nullptr && extra->dtype != to->dtype) {
+      fail(RS_INVALID, "aux must be %s like c, is %s", dtype_name(to->dtype), dtype_name(extra->dtype));
+    }
     if (epilogue == RS_EPILOGUE_ADD_AUX) args.may_be("c", "aux");
     apply(args, count == 0 || (k == 0 && epilogue != RS_EPILOGUE_ADD_AUX), [&](const Ops& ops) {
       if (k > 0) ops.matmul(to, left, right, extra, batch, m, n, k, trans_a == 1, trans_b == 1, batch_b == 1, epilogue);
@@ -63,7 +66,7 @@ RS_API rs_status rs_embedding_forward(rs_tensor y, rs_tensor table, rs_tensor id
     require_size(c, "c", 1);
     require_size(v, "v", 1);
     Arguments args;
-    Tensor* to = args.out(y, "y", product({n, c}));
+    Tensor* to = args.out(y, "y", product({n, c}), kActivation);
     const Tensor* rows = args.in(table, "table", product({v, c}));
     const Tensor* index = args.in(ids, "ids", n, RS_I32);
     apply(args, n == 0, [&](const Ops& ops) { ops.embedding_forward(to, rows, index, n, c, v); });
@@ -77,7 +80,7 @@ RS_API rs_status rs_embedding_backward(rs_tensor dtable, rs_tensor dy, rs_tensor
     require_size(v, "v", 1);
     Arguments args;
     Tensor* to = args.update(dtable, "dtable", product({v, c}));
-    const Tensor* from = args.in(dy, "dy", product({n, c}));
+    const Tensor* from = args.in(dy, "dy", product({n, c}), kActivation);
     const Tensor* index = args.in(ids, "ids", n, RS_I32);
     apply(args, n == 0, [&](const Ops& ops) { ops.embedding_backward(to, from, index, n, c, v); });
   });
@@ -91,11 +94,11 @@ RS_API rs_status rs_gated_embedding_forward(rs_tensor y, rs_tensor x, rs_tensor 
     require_size(d, "d", 1);
     require_size(v, "v", 1);
     Arguments args;
-    Tensor* to = args.out(y, "y", product({n, g, d}));
-    const Tensor* from = args.in(x, "x", product({n, g, d}));
+    Tensor* to = args.out(y, "y", product({n, g, d}), kActivation);
+    const Tensor* from = args.in(x, "x", product({n, g, d}), kActivation);
     const Tensor* rows = args.in(table, "table", product({v, g, d}));
     const Tensor* index = args.in(ids, "ids", n, RS_I32);
-    const Tensor* gates = args.in(gate, "gate", product({n, g}));
+    const Tensor* gates = args.in(gate, "gate", product({n, g}), kActivation);
     apply(args, n == 0, [&](const Ops& ops) { ops.gated_embedding_forward(to, from, rows, index, gates, n, g, d, v); });
   });
 }
@@ -109,12 +112,12 @@ RS_API rs_status rs_gated_embedding_backward(rs_tensor dgate, rs_tensor dtable, 
     require_size(d, "d", 1);
     require_size(v, "v", 1);
     Arguments args;
-    Tensor* to_gate = args.out(dgate, "dgate", product({n, g}));
+    Tensor* to_gate = args.out(dgate, "dgate", product({n, g}), kActivation);
     Tensor* to_table = args.update(dtable, "dtable", product({v, g, d}));
-    const Tensor* from = args.in(dy, "dy", product({n, g, d}));
+    const Tensor* from = args.in(dy, "dy", product({n, g, d}), kActivation);
     const Tensor* rows = args.in(table, "table", product({v, g, d}));
     const Tensor* index = args.in(ids, "ids", n, RS_I32);
-    const Tensor* gates = args.in(gate, "gate", product({n, g}));
+    const Tensor* gates = args.in(gate, "gate", product({n, g}), kActivation);
     apply(args, n == 0, [&](const Ops& ops) {
       ops.gated_embedding_backward(to_gate, to_table, from, rows, index, gates, n, g, d, v);
     });
@@ -130,9 +133,9 @@ RS_API rs_status rs_rms_norm_forward(rs_tensor y, rs_tensor rstd, rs_tensor x, r
     require_size(c, "c", 1);
     require_eps(eps);
     Arguments args;
-    Tensor* to = args.out(y, "y", product({n, c}));
+    Tensor* to = args.out(y, "y", product({n, c}), kActivation);
     Tensor* scale = args.out(rstd, "rstd", n);
-    const Tensor* from = args.in(x, "x", product({n, c}));
+    const Tensor* from = args.in(x, "x", product({n, c}), kActivation);
     const Tensor* gain = args.in_optional(weight, "weight", c);
     apply(args, n == 0, [&](const Ops& ops) { ops.rms_norm_forward(to, scale, from, gain, n, c, eps); });
   });
@@ -146,13 +149,13 @@ RS_API rs_status rs_rms_norm_backward(rs_tensor dx, rs_tensor dweight, rs_tensor
     require_eps(eps);
     if ((weight == 0) != (dweight == 0)) fail(RS_INVALID, "weight and dweight must be given together");
     Arguments args;
-    Tensor* to = args.out(dx, "dx", product({n, c}));
+    Tensor* to = args.out(dx, "dx", product({n, c}), kActivation);
     Tensor* to_gain = args.out_optional(dweight, "dweight", c);
-    const Tensor* from = args.in(dy, "dy", product({n, c}));
-    const Tensor* input = args.in(x, "x", product({n, c}));
+    const Tensor* from = args.in(dy, "dy", product({n, c}), kActivation);
+    const Tensor* input = args.in(x, "x", product({n, c}), kActivation);
     const Tensor* scale = args.in(rstd, "rstd", n);
     const Tensor* gain = args.in_optional(weight, "weight", c);
-    const Tensor* other = args.in_optional(residual, "residual", product({n, c}));
+    const Tensor* other = args.in_optional(residual, "residual", product({n, c}), kActivation);
     args.may_be("dx", "residual");
     apply(args, n == 0, [&](const Ops& ops) {
       ops.rms_norm_backward(to, to_gain, from, input, scale, gain, other, n, c, eps);
@@ -168,10 +171,10 @@ RS_API rs_status rs_layer_norm_forward(rs_tensor y, rs_tensor mean, rs_tensor rs
     require_eps(eps);
     if ((weight == 0) != (bias == 0)) fail(RS_INVALID, "weight and bias must be given together");
     Arguments args;
-    Tensor* to = args.out(y, "y", product({n, c}));
+    Tensor* to = args.out(y, "y", product({n, c}), kActivation);
     Tensor* center = args.out(mean, "mean", n);
     Tensor* scale = args.out(rstd, "rstd", n);
-    const Tensor* from = args.in(x, "x", product({n, c}));
+    const Tensor* from = args.in(x, "x", product({n, c}), kActivation);
     const Tensor* gain = args.in_optional(weight, "weight", c);
     const Tensor* shift = args.in_optional(bias, "bias", c);
     apply(args, n == 0, [&](const Ops& ops) {
@@ -189,11 +192,11 @@ RS_API rs_status rs_layer_norm_backward(rs_tensor dx, rs_tensor dweight, rs_tens
       fail(RS_INVALID, "weight, dweight and dbias must be given together");
     }
     Arguments args;
-    Tensor* to = args.out(dx, "dx", product({n, c}));
+    Tensor* to = args.out(dx, "dx", product({n, c}), kActivation);
     Tensor* to_gain = args.out_optional(dweight, "dweight", c);
     Tensor* to_shift = args.out_optional(dbias, "dbias", c);
-    const Tensor* from = args.in(dy, "dy", product({n, c}));
-    const Tensor* input = args.in(x, "x", product({n, c}));
+    const Tensor* from = args.in(dy, "dy", product({n, c}), kActivation);
+    const Tensor* input = args.in(x, "x", product({n, c}), kActivation);
     const Tensor* center = args.in(mean, "mean", n);
     const Tensor* scale = args.in(rstd, "rstd", n);
     const Tensor* gain = args.in_optional(weight, "weight", c);
@@ -212,11 +215,11 @@ RS_API rs_status rs_mix_rms_norm_forward(rs_tensor mixed, rs_tensor y, rs_tensor
     const int64_t layers = find_tensor(a, "a")->count;
     require_index(index, layers);
     Arguments args;
-    Tensor* sum = args.out(mixed, "mixed", product({n, c}));
-    Tensor* to = args.out(y, "y", product({n, c}));
+    Tensor* sum = args.out(mixed, "mixed", product({n, c}), kActivation);
+    Tensor* to = args.out(y, "y", product({n, c}), kActivation);
     Tensor* scale = args.out(rstd, "rstd", n);
-    const Tensor* left = args.in(x, "x", product({n, c}));
-    const Tensor* right = args.in(x0, "x0", product({n, c}));
+    const Tensor* left = args.in(x, "x", product({n, c}), kActivation);
+    const Tensor* right = args.in(x0, "x0", product({n, c}), kActivation);
     const Tensor* left_factor = args.in(a, "a", layers);
     const Tensor* right_factor = args.in(b, "b", layers);
     apply(args, n == 0, [&](const Ops& ops) {
@@ -234,16 +237,16 @@ RS_API rs_status rs_mix_rms_norm_backward(rs_tensor dx, rs_tensor dx0, rs_tensor
     const int64_t layers = find_tensor(a, "a")->count;
     require_index(index, layers);
     Arguments args;
-    Tensor* to = args.out(dx, "dx", product({n, c}));
-    Tensor* to_origin = args.update(dx0, "dx0", product({n, c}));
+    Tensor* to = args.out(dx, "dx", product({n, c}), kActivation);
+    Tensor* to_origin = args.update(dx0, "dx0", product({n, c}), kActivation);
     Tensor* to_left = args.update(da, "da", layers);
     Tensor* to_right = args.update(db, "db", layers);
-    const Tensor* from = args.in(dy, "dy", product({n, c}));
-    const Tensor* from_sum = args.in_optional(dmixed, "dmixed", product({n, c}));
-    const Tensor* output = args.in(y, "y", product({n, c}));
+    const Tensor* from = args.in(dy, "dy", product({n, c}), kActivation);
+    const Tensor* from_sum = args.in_optional(dmixed, "dmixed", product({n, c}), kActivation);
+    const Tensor* output = args.in(y, "y", product({n, c}), kActivation);
     const Tensor* scale = args.in(rstd, "rstd", n);
-    const Tensor* left = args.in(x, "x", product({n, c}));
-    const Tensor* right = args.in(x0, "x0", product({n, c}));
+    const Tensor* left = args.in(x, "x", product({n, c}), kActivation);
+    const Tensor* right = args.in(x0, "x0", product({n, c}), kActivation);
     const Tensor* left_factor = args.in(a, "a", layers);
     const Tensor* right_factor = args.in(b, "b", layers);
     apply(args, n == 0, [&](const Ops& ops) {
@@ -260,8 +263,8 @@ RS_API rs_status rs_rope(rs_tensor y, rs_tensor x, rs_tensor cos, rs_tensor sin,
     require_flag(inverse, "inverse");
     const int64_t count = product({b, t, h, d});
     Arguments args;
-    Tensor* to = args.out(y, "y", count);
-    const Tensor* from = args.in(x, "x", count);
+    Tensor* to = args.out(y, "y", count, kActivation);
+    const Tensor* from = args.in(x, "x", count, kActivation);
     const Tensor* cosines = args.in(cos, "cos", product({t, d / 2}));
     const Tensor* sines = args.in(sin, "sin", product({t, d / 2}));
     apply(args, count == 0, [&](const Ops& ops) { ops.rope(to, from, cosines, sines, b, t, h, d, inverse == 1); });
@@ -275,9 +278,9 @@ RS_API rs_status rs_rope_rms_norm_forward(rs_tensor y, rs_tensor rstd, rs_tensor
     require_eps(eps);
     const int64_t count = product({b, t, h, d});
     Arguments args;
-    Tensor* to = args.out(y, "y", count);
+    Tensor* to = args.out(y, "y", count, kActivation);
     Tensor* scale = args.out(rstd, "rstd", product({b, t, h}));
-    const Tensor* from = args.in(x, "x", count);
+    const Tensor* from = args.in(x, "x", count, kActivation);
     const Tensor* cosines = args.in(cos, "cos", product({t, d / 2}));
     const Tensor* sines = args.in(sin, "sin", product({t, d / 2}));
     apply(args, count == 0, [&](const Ops& ops) {
@@ -292,9 +295,9 @@ RS_API rs_status rs_rope_rms_norm_backward(rs_tensor dx, rs_tensor dy, rs_tensor
     require_positions(b, t, h, d);
     const int64_t count = product({b, t, h, d});
     Arguments args;
-    Tensor* to = args.out(dx, "dx", count);
-    const Tensor* from = args.in(dy, "dy", count);
-    const Tensor* output = args.in(y, "y", count);
+    Tensor* to = args.out(dx, "dx", count, kActivation);
+    const Tensor* from = args.in(dy, "dy", count, kActivation);
+    const Tensor* output = args.in(y, "y", count, kActivation);
     const Tensor* scale = args.in(rstd, "rstd", product({b, t, h}));
     const Tensor* cosines = args.in(cos, "cos", product({t, d / 2}));
     const Tensor* sines = args.in(sin, "sin", product({t, d / 2}));

@@ -65,7 +65,9 @@ class Table {
     }
     for (const Use& use : used_) {
       settle_zero(use.tensor->storage);
-      if (use.written) use.tensor->version = use.tensor->storage->version = next_version();
+      if (!use.written) continue;
+      mark_written(use.tensor->storage);
+      use.tensor->version = use.tensor->storage->version;
     }
   }
 
@@ -89,11 +91,11 @@ RS_API rs_status rs_attention_forward(rs_tensor y, rs_tensor lse, rs_tensor q, r
     require_attention(b, t, h, g, d, window, scale);
     const int64_t queries = product({b, t, h, d}), keys = product({b, t, g, d});
     Arguments args;
-    Tensor* to = args.out(y, "y", queries);
+    Tensor* to = args.out(y, "y", queries, kActivation);
     Tensor* sums = args.out(lse, "lse", product({b, h, t}));
-    const Tensor* query = args.in(q, "q", queries);
-    const Tensor* key = args.in(k, "k", keys);
-    const Tensor* value = args.in(v, "v", keys);
+    const Tensor* query = args.in(q, "q", queries, kActivation);
+    const Tensor* key = args.in(k, "k", keys, kActivation);
+    const Tensor* value = args.in(v, "v", keys, kActivation);
     apply(args, queries == 0, [&](const Ops& ops) {
       ops.attention_forward(to, sums, query, key, value, b, t, h, g, d, window, scale);
     });
@@ -107,15 +109,15 @@ RS_API rs_status rs_attention_backward(rs_tensor dq, rs_tensor dk, rs_tensor dv,
     require_attention(b, t, h, g, d, window, scale);
     const int64_t queries = product({b, t, h, d}), keys = product({b, t, g, d});
     Arguments args;
-    Tensor* to_query = args.out(dq, "dq", queries);
-    Tensor* to_key = args.out(dk, "dk", keys);
-    Tensor* to_value = args.out(dv, "dv", keys);
-    const Tensor* from = args.in(dy, "dy", queries);
-    const Tensor* output = args.in(y, "y", queries);
+    Tensor* to_query = args.out(dq, "dq", queries, kActivation);
+    Tensor* to_key = args.out(dk, "dk", keys, kActivation);
+    Tensor* to_value = args.out(dv, "dv", keys, kActivation);
+    const Tensor* from = args.in(dy, "dy", queries, kActivation);
+    const Tensor* output = args.in(y, "y", queries, kActivation);
     const Tensor* sums = args.in(lse, "lse", product({b, h, t}));
-    const Tensor* query = args.in(q, "q", queries);
-    const Tensor* key = args.in(k, "k", keys);
-    const Tensor* value = args.in(v, "v", keys);
+    const Tensor* query = args.in(q, "q", queries, kActivation);
+    const Tensor* key = args.in(k, "k", keys, kActivation);
+    const Tensor* value = args.in(v, "v", keys, kActivation);
     apply(args, queries == 0, [&](const Ops& ops) {
       ops.attention_backward(to_query, to_key, to_value, from, output, sums, query, key, value, b, t, h, g, d, window,
                              scale);
@@ -135,7 +137,7 @@ RS_API rs_status rs_cross_entropy_forward(rs_tensor mean, rs_tensor losses, rs_t
     Tensor* average = args.out(mean, "mean", 2);
     Tensor* each = args.out(losses, "losses", n);
     Tensor* sums = args.out(lse, "lse", n);
-    const Tensor* input = args.in(logits, "logits", product({n, v}));
+    const Tensor* input = args.in(logits, "logits", product({n, v}), kActivation);
     const Tensor* wanted = args.in(targets, "targets", n, RS_I32);
     apply(args, n == 0, [&](const Ops& ops) {
       ops.cross_entropy_forward(average, each, sums, input, wanted, n, v, soft_cap);
@@ -150,11 +152,11 @@ RS_API rs_status rs_cross_entropy_backward(rs_tensor dlogits, rs_tensor dmean, r
     require_size(v, "v", 1);
     require_soft_cap(soft_cap);
     Arguments args;
-    Tensor* to = args.out(dlogits, "dlogits", product({n, v}));
+    Tensor* to = args.out(dlogits, "dlogits", product({n, v}), kActivation);
     const Tensor* from = args.in(dmean, "dmean", 1);
     const Tensor* average = args.in(mean, "mean", 2);
     const Tensor* sums = args.in(lse, "lse", n);
-    const Tensor* input = args.in(logits, "logits", product({n, v}));
+    const Tensor* input = args.in(logits, "logits", product({n, v}), kActivation);
     const Tensor* wanted = args.in(targets, "targets", n, RS_I32);
     args.may_be("dlogits", "logits");
     apply(args, n == 0, [&](const Ops& ops) {
@@ -175,9 +177,9 @@ RS_API rs_status rs_linear_cross_entropy(rs_tensor mean, rs_tensor losses, rs_te
     Arguments args;
     Tensor* average = args.out(mean, "mean", 2);
     Tensor* each = args.out(losses, "losses", n);
-    Tensor* to_input = args.out_optional(dx, "dx", product({n, c}));
+    Tensor* to_input = args.out_optional(dx, "dx", product({n, c}), kActivation);
     Tensor* to_weight = args.out_optional(dw, "dw", product({v, c}));
-    const Tensor* input = args.in(x, "x", product({n, c}));
+    const Tensor* input = args.in(x, "x", product({n, c}), kActivation);
     const Tensor* weight = args.in(w, "w", product({v, c}));
     const Tensor* wanted = args.in(targets, "targets", n, RS_I32);
     apply(args, n == 0, [&](const Ops& ops) {
@@ -214,12 +216,15 @@ RS_API rs_status rs_adamw_step(const void* table, double table_bytes, int32_t te
 }
 
 RS_API rs_status rs_muon_step(const void* table, double table_bytes, int32_t tensors, int32_t rows, int32_t cols,
-                              int32_t iterations, rs_tensor scalars, int32_t offset) {
+                              int32_t iterations, int32_t dtype, rs_tensor scalars, int32_t offset) {
   RS_RUN("muon_step", [&] {
     require_size(rows, "rows", 1);
     require_size(cols, "cols", 1);
     require_size(offset, "offset");
     if (iterations < 1 || iterations > 5) fail(RS_INVALID, "iterations must be in 1…5, is %d", iterations);
+    if (dtype != RS_F32 && !(dtype == RS_BF16 && device_has_bf16())) {
+      fail(RS_INVALID, "dtype must be f32%s, is %s", device_has_bf16() ? " or bf16" : "", dtype_name(dtype));
+    }
     Table handles(table, table_bytes, tensors, 4);
     std::vector<MuonRow> matrices;
     const int64_t numbers = find_tensor(scalars, "scalars")->count, count = product({rows, cols});
@@ -238,7 +243,7 @@ RS_API rs_status rs_muon_step(const void* table, double table_bytes, int32_t ten
     handles.also_read(values);
     handles.ready();
     apply(args, tensors == 0, [&](const Ops& ops) {
-      ops.muon_step(matrices.data(), tensors, rows, cols, iterations, values, offset);
+      ops.muon_step(matrices.data(), tensors, rows, cols, iterations, dtype, values, offset);
     });
   });
 }

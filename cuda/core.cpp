@@ -86,11 +86,20 @@ rs_status last_status() { return error_code; }
 
 Call::Call(OpRecord& record, bool before_init) : record_(record), lock_(runtime().lock), start_(0) {
   if (!before_init && !runtime().ready) fail(RS_INVALID, "rs_runtime_init was not called");
-  if (runtime().profiling) start_ = now();
+  if (before_init) return;
+  device_enter(record.name);
+  if (!runtime().profiling) return;
+  device_sync();
+  start_ = now();
 }
 
 Call::~Call() {
   if (start_ == 0 || !runtime().profiling) return;
+  try {
+    device_sync();  // the time of what was enqueued, too
+  } catch (...) {
+    // The next call that waits says so again.
+  }
   if (!record_.listed) {
     record_.listed = true;
     record_.next = runtime().records;

@@ -11,7 +11,7 @@ namespace rs {
 
 // ---- allocator.cpp ----
 // Blocks come in size classes (eight to each power of two) and are kept for reuse. Behind the last byte that was asked
-// for stand 64 guard bytes, which are checked when the block is freed and by rs_counters.
+// for stand 64 guard bytes (see rs_memory_set_guards), which are checked when the block is freed and by rs_counters.
 
 struct Derived;
 
@@ -21,6 +21,8 @@ struct Storage {
   size_t capacity;       // size of the class
   int64_t references;    // tensors and views
   uint64_t version;      // of the last write through the ABI
+  uint64_t written_step;  // training step of that write, see current_step
+  bool guarded;          // whether guard bytes stand behind it
   bool pending_zero;     // promised to read as zeros, but nothing was written yet: an op that fills it saves that pass
   Derived* derived;      // copies that ops keep beside it (impl.h)
   Storage *previous, *next;  // all live storages
@@ -29,7 +31,7 @@ struct Storage {
 Storage* allocate_storage(size_t bytes);  // throws Error RS_OUT_OF_MEMORY; references 1, contents undefined
 void release_storage(Storage* storage);   // counts one reference down
 void settle_zero(Storage* storage);       // writes the zeros that are pending
-uint64_t next_version();
+void mark_written(Storage* storage);      // gives it a new version
 
 struct MemoryState {
   double live_bytes, peak_bytes, held_bytes, damaged_guards;
@@ -37,6 +39,7 @@ struct MemoryState {
 MemoryState memory_state();  // checks the guards of everything that lives
 void memory_reset_peak();
 void memory_set_limit(double bytes);
+void memory_set_guards(bool on);
 void memory_trim();
 
 // ---- core.cpp ----
@@ -112,6 +115,9 @@ void destroy_tensor(rs_tensor handle);
 int64_t live_tensors();
 Tensor* find_tensor(rs_tensor handle, const char* name);  // throws RS_STALE
 
+// Instead of a dtype: f32, or bf16 where the device computes with it. All kActivation tensors of a call have one type.
+constexpr int32_t kActivation = -1, kFloat = -2;
+
 // The tensors of one call. Each is looked up and checked when it is named; `ready` then refuses overlaps that were not
 // allowed, writes pending zeros of what will be read and renews the versions of what will be written; `done` ends it.
 class Arguments {
@@ -142,6 +148,7 @@ class Arguments {
   static constexpr int kMost = 16;
   Entry entries_[kMost];
   int size_ = 0;
+  int32_t activation_ = -1;  // their type, once one was named
   struct { const char *written, *read; } allowed_[2];
   int allowed_size_ = 0;
 };

@@ -125,6 +125,14 @@ Tensor* find_tensor(rs_tensor handle, const char* name) {
 
 Tensor* Arguments::add(rs_tensor handle, const char* name, int64_t count, int32_t dtype, Role role) {
   Tensor* tensor = find_tensor(handle, name);
+  if (dtype < 0) {
+    const bool known = dtype == kActivation && activation_ >= 0;
+    if (!known && tensor->dtype != RS_F32 && !(tensor->dtype == RS_BF16 && device_has_bf16())) {
+      fail(RS_INVALID, "%s must be f32%s, is %s", name, device_has_bf16() ? " or bf16" : "", dtype_name(tensor->dtype));
+    }
+    if (dtype == kActivation && !known) activation_ = tensor->dtype;
+    dtype = known ? activation_ : tensor->dtype;
+  }
   if (tensor->dtype != dtype) {
     fail(RS_INVALID, "%s must be %s, is %s", name, dtype_name(dtype), dtype_name(tensor->dtype));
   }
@@ -179,7 +187,10 @@ void Arguments::ready() {
     Tensor* tensor = entries_[i].tensor;
     if (entries_[i].role != kOut) settle_zero(tensor->storage);
     // Before the op and not after it: one that fails half-way has written as well.
-    if (entries_[i].role != kIn) tensor->version = tensor->storage->version = next_version();
+    if (entries_[i].role != kIn) {
+      mark_written(tensor->storage);
+      tensor->version = tensor->storage->version;
+    }
   }
 }
 

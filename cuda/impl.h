@@ -43,9 +43,20 @@ void* device_allocate(size_t bytes);             // from the system, 64-byte ali
 void device_free(void* block, size_t bytes);
 size_t device_free_bytes();                      // what the system could still give
 void device_upload(void* target, const void* source, size_t bytes);
-void device_download(void* target, const void* source, size_t bytes);
+// Waits for what was enqueued in training step `step` (of device_current_step) and before, at least.
+void device_download(void* target, const void* source, size_t bytes, uint64_t step = UINT64_MAX);
+uint64_t device_current_step();
 void device_zero(void* target, size_t bytes);
 void device_measure_peaks(double out[2], double seconds);
+bool device_has_bf16();                          // whether ops take bfloat16 activations
+bool device_reads_cheaply();                     // whether guard words cost nothing, so that they are always there
+void device_enter(const char* op);               // before each op: whose work is enqueued from here on
+void device_step(bool begin);                    // the borders of a training step, see rs_step_begin
+// The choices that were made by measurement, as text; empty where a device makes none.
+std::string device_plans();
+void device_set_plans(const std::string& text);
+void device_measure_plans(bool on);
+void device_inject_fault();
 
 // Scratch memory of the running op, taken from the caching allocator and given back when it goes out of scope.
 class Scratch {
@@ -143,7 +154,7 @@ void linear_cross_entropy(Tensor* mean, Tensor* losses, Tensor* dx, Tensor* dw, 
                           const Tensor* targets, int32_t n, int32_t c, int32_t v, double soft_cap);
 
 void adamw_step(const AdamWRow* rows, int32_t tensors, const Tensor* scalars);
-void muon_step(const MuonRow* rows, int32_t tensors, int32_t height, int32_t width, int32_t iterations,
+void muon_step(const MuonRow* rows, int32_t tensors, int32_t height, int32_t width, int32_t iterations, int32_t dtype,
                const Tensor* scalars, int32_t offset);
 // nats, hashes, targets and the key's two words are host memory; see rs_score_logits.
 void score_logits(float* nats, uint64_t* hashes, const int32_t* targets, const uint64_t* key, const Tensor* logits,

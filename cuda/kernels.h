@@ -8,7 +8,13 @@
 // - Argument order: outputs, inputs, sizes, scalars. B batch, T time, C channels, H heads, G key/value heads, D head
 //   dim, V vocabulary, N rows. Dimensions are int32_t, element and byte counts are double (exact up to 2^53).
 // - Buffers (void*) are typed arrays of the caller, read or filled during the call, each with its length in bytes.
-// - Outputs may not alias inputs unless the op says so. All floating-point tensors are float32 in the CPU build.
+// - Outputs may not alias inputs unless the op says so.
+// - Floating-point tensors are float32, with these exceptions in the CUDA build: activations and their gradients may be
+//   bfloat16, all of a call alike; operands, result and aux of rs_matmul, both of rs_axpby, b of the binary ops, both
+//   of the sums may each be either. Weights, statistics (rstd, lse, mean, losses), gradients of weights and optimizer
+//   states stay float32, and so do all sums inside of kernels. A product with a bfloat16 operand rounds the other one.
+// - The CUDA build enqueues on one stream. A fault of the device, or an id outside its table, is reported by the next
+//   call that waits (downloads, rs_sync) with the name of the op that it came from.
 // - Determinism: same inputs, same build, same device give the same bits, whatever the number of threads. Each output
 //   row of a product, norm or attention has the same bits wherever that row stands in the batch.
 #pragma once
@@ -33,7 +39,8 @@ RS_API uint32_t rs_abi_hash(void);
 // Opens the device: `device` is the GPU's index (ignored by the CPU build), `threads` the size of the CPU pool (0: all
 // cores). Call once before anything else; a second call is an error.
 RS_API rs_status rs_runtime_init(int32_t device, int32_t threads);
-// Chooses the instruction set of the CPU kernels: 0 the best the machine has, 1 portable, 2 AVX2, 3 AVX-512. For tests.
+// Chooses the kernels: 0 the best the machine has, 1 portable; of the CPU build 2 AVX2, 3 AVX-512; of the CUDA build 1
+// leaves out those made for one family of GPUs. For tests.
 RS_API rs_status rs_runtime_set_isa(int32_t isa);
 // Fills `buffer` with a line of UTF-8 such as "cpu avx2 2 threads" and returns its length in bytes, cut to `capacity`.
 RS_API int32_t rs_runtime_describe(void* buffer, double capacity);
@@ -43,6 +50,25 @@ RS_API int32_t rs_last_error(void* buffer, double capacity);
 RS_API rs_status rs_last_status(void);
 // Waits for all that was enqueued and reports a device fault with the op's name.
 RS_API rs_status rs_sync(void);
+// Guard words behind every buffer, looked at when it is freed and by rs_counters. Always there in the CPU build; the
+// CUDA build makes them for buffers that are created after they were turned on (1), for they cost it time. For tests.
+RS_API rs_status rs_memory_set_guards(int32_t on);
+// The borders of a training step, which may repeat. After two steps that enqueue the same work, the CUDA build captures
+// it as a graph and replays it: calls of a step are then compared with the captured ones and enqueued as a whole at
+// its end (or, from the first that differs, as ever). Nothing else changes: numbers that differ from step to step
+// are uploads. Downloads of what the step before wrote do not wait for the running one. The CPU build does nothing.
+RS_API rs_status rs_step_begin(void);
+RS_API rs_status rs_step_end(void);
+// Choices made by measurement (which algorithm a product of some shape uses), as UTF-8 text of lines. Load them before
+// the first product. Fills `buffer` and returns the whole length in bytes, which may be above `capacity`. An unknown
+// shape gets the first choice of the vendor's heuristic and is added. While measuring is on (1), it is timed instead:
+// never in a process that trains for a result, where times would decide on bits.
+RS_API int32_t rs_plans_save(void* buffer, double capacity);
+RS_API rs_status rs_plans_load(const void* text, double text_bytes);
+RS_API rs_status rs_plans_measure(int32_t on);
+// Enqueues a kernel that reads an address that does not exist: the device is lost to this process. For tests of what
+// happens then; RS_UNSUPPORTED in the CPU build.
+RS_API rs_status rs_runtime_inject_fault(void);
 // Fills float64[8]: live bytes, peak live bytes, bytes held from the system, live tensors, damaged guard words,
 // counted operations since the start (2mnk of products, unmasked positions of attention, half of symmetric products),
 // 0, 0. Resets nothing.
@@ -224,9 +250,10 @@ RS_API rs_status rs_adamw_step(const void* table, double table_bytes, int32_t te
 // second[rows] if rows ≥ cols else [cols]. scalars[offset …] are (lr, momentum, beta2, weight_decay); lr is used as
 // given (the caller applies sqrt(max(1, rows/cols))). Nesterov, then `iterations` of Polar Express
 // (arXiv:2505.16932), variance normalisation (arXiv:2510.05491) where beta2 > 0, cautious decay
-// (arXiv:2411.16085 in spirit): p ← p − lr·u − lr·wd·p·[u·p ≥ 0]. iterations 1…5.
+// (arXiv:2411.16085 in spirit): p ← p − lr·u − lr·wd·p·[u·p ≥ 0]. iterations 1…5. dtype is the type of the matrices in
+// the products of the iterations: RS_F32, or RS_BF16 in the CUDA build.
 RS_API rs_status rs_muon_step(const void* table, double table_bytes, int32_t tensors, int32_t rows, int32_t cols,
-                              int32_t iterations, rs_tensor scalars, int32_t offset);
+                              int32_t iterations, int32_t dtype, rs_tensor scalars, int32_t offset);
 
 // ---- scoring: targets and results are buffers of the caller, never tensors ----
 

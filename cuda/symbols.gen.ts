@@ -8,6 +8,13 @@ export const symbols = {
   rs_last_error: { parameters: ["buffer", "f64"], result: "i32" },
   rs_last_status: { parameters: [], result: "i32" },
   rs_sync: { parameters: [], result: "i32" },
+  rs_memory_set_guards: { parameters: ["i32"], result: "i32" },
+  rs_step_begin: { parameters: [], result: "i32" },
+  rs_step_end: { parameters: [], result: "i32" },
+  rs_plans_save: { parameters: ["buffer", "f64"], result: "i32" },
+  rs_plans_load: { parameters: ["buffer", "f64"], result: "i32" },
+  rs_plans_measure: { parameters: ["i32"], result: "i32" },
+  rs_runtime_inject_fault: { parameters: [], result: "i32" },
   rs_counters: { parameters: ["buffer", "f64"], result: "i32" },
   rs_memory_reset_peak: { parameters: [], result: "i32" },
   rs_memory_set_limit: { parameters: ["f64"], result: "i32" },
@@ -61,7 +68,7 @@ export const symbols = {
   rs_cross_entropy_backward: { parameters: ["u32", "u32", "u32", "u32", "u32", "u32", "i32", "i32", "f64"], result: "i32" },
   rs_linear_cross_entropy: { parameters: ["u32", "u32", "u32", "u32", "u32", "u32", "u32", "i32", "i32", "i32", "f64"], result: "i32" },
   rs_adamw_step: { parameters: ["buffer", "f64", "i32", "u32"], result: "i32" },
-  rs_muon_step: { parameters: ["buffer", "f64", "i32", "i32", "i32", "i32", "u32", "i32"], result: "i32" },
+  rs_muon_step: { parameters: ["buffer", "f64", "i32", "i32", "i32", "i32", "i32", "u32", "i32"], result: "i32" },
   rs_score_logits: { parameters: ["buffer", "f64", "buffer", "f64", "buffer", "f64", "buffer", "f64", "u32", "i32", "i32"], result: "i32" },
   rs_bits_per_byte_sums: { parameters: ["buffer", "f64", "buffer", "f64", "buffer", "f64", "buffer", "f64", "i32", "i32"], result: "i32" },
   rs_bpe_trainer_create: { parameters: ["i32"], result: "u32" },
@@ -119,4 +126,4 @@ export const enums = {
 } as const;
 
 /** What `rs_abi_hash` of a library built from the same header returns. */
-export const abiHash = 0x0b292953;
+export const abiHash = 0x0a8c7022;

@@ -5,7 +5,7 @@
  * @module
  */
 import { check, library } from "../cuda/lib.ts";
-import { ShapeError, showShape, Tensor } from "./tensor.ts";
+import { DTYPE_CODES, ShapeError, showShape, Tensor } from "./tensor.ts";
 
 /** Weights that AdamW moves (arXiv:1711.05101). Numbers may be changed between steps. */
 export interface AdamWGroup {
@@ -37,6 +37,8 @@ export interface MuonGroup {
   beta2?: number;
   /** Cautious: only where update and weight agree in sign; 0 by default. */
   weightDecay?: number;
+  /** Type of the matrices in the products of the orthogonalisation; `"f32"` by default, `"bf16"` on CUDA alone. */
+  dtype?: "f32" | "bf16";
   /** Polar Express iterations (arXiv:2505.16932), 1 … 5; 5 by default. */
   iterations?: number;
 }
@@ -182,6 +184,7 @@ export class Optimizer implements Disposable {
         height,
         columns,
         group.iterations ?? 5,
+        DTYPE_CODES[group.dtype ?? "f32"],
         this.#scalars.handle,
         offset,
       ),

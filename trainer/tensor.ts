@@ -14,7 +14,8 @@ export type Dtype = "f32" | "bf16" | "i32" | "u16";
 /** Arrays that carry elements across: bf16 travels as the raw 16 bits. */
 export type Elements = Float32Array | Int32Array | Uint16Array;
 
-const DTYPE_CODES: { readonly [D in Dtype]: number } = { f32: 0, bf16: 1, i32: 2, u16: 3 };
+/** Element types as kernels.h numbers them. */
+export const DTYPE_CODES: { readonly [D in Dtype]: number } = { f32: 0, bf16: 1, i32: 2, u16: 3 };
 /** `RS_INVALID` and `RS_STALE` of kernels.h. */
 const INVALID = 1;
 const STALE = 2;

@@ -69,8 +69,17 @@ std::string device_describe() {
 }
 
 void device_sync() {}
+bool device_has_bf16() { return false; }
+bool device_reads_cheaply() { return true; }
+void device_enter(const char*) {}
+void device_step(bool) {}
+uint64_t device_current_step() { return 0; }
+std::string device_plans() { return {}; }
+void device_set_plans(const std::string&) {}
+void device_measure_plans(bool) {}
+void device_inject_fault() { throw Error{RS_UNSUPPORTED, "only a GPU can be lost"}; }
 void device_upload(void* target, const void* source, size_t bytes) { std::memcpy(target, source, bytes); }
-void device_download(void* target, const void* source, size_t bytes) { std::memcpy(target, source, bytes); }
+void device_download(void* target, const void* source, size_t bytes, uint64_t) { std::memcpy(target, source, bytes); }
 
 void device_zero(void* target, size_t bytes) {
   parallel_for(int64_t(bytes), int64_t{1} << 20, [&](int64_t begin, int64_t end, int32_t) {

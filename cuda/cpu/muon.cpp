@@ -171,7 +171,7 @@ void normalise(const Batch& batch, float* factors, float beta2) {
 
 }  // namespace
 
-void muon_step(const MuonRow* rows, int32_t tensors, int32_t height, int32_t width, int32_t iterations,
+void muon_step(const MuonRow* rows, int32_t tensors, int32_t height, int32_t width, int32_t iterations, int32_t,
                const Tensor* scalars, int32_t offset) {
   const float* numbers = scalars->f32() + offset;
   const float lr = numbers[0], momentum = numbers[1], beta2 = numbers[2], decay = numbers[3];

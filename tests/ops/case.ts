@@ -14,7 +14,7 @@ type RuntimeName =
   | "rs_counters"
   | "rs_measure_peaks"
   | "rs_end_with_parent"
-  | `rs_${"runtime" | "memory" | "profile" | "bpe_trainer" | "tokenizer"}_${string}`
+  | `rs_${"runtime" | "step" | "plans" | "memory" | "profile" | "bpe_trainer" | "tokenizer"}_${string}`
   | `rs_tensor_${"create" | "destroy" | "view" | "mark_parameter" | "upload" | "download"}`;
 
 /** Every op of the ABI: what is not runtime is an op, so that a new function without a case does not compile. */

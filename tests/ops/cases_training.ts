@@ -126,6 +126,7 @@ const muonCases = muonShapes.flatMap(([rows, cols, iterations, tensors], index) 
         rows,
         cols,
         iterations,
+        0,
         { in: scalars },
         2,
       ],

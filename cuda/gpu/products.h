@@ -1,0 +1,31 @@
+// Matrix products as other ops use them: bfloat16 or float32 operands in row-major order, float32 sums.
+#pragma once
+#include <optional>
+
+#include "gpu.h"
+
+namespace rs::gpu {
+
+// c[batch,M,N] = alpha·op(a)·op(b) + beta·add; op(a) is a[M,K] or, with trans_a, a stored as [K,M]; op(b) is b[K,N] or,
+// with trans_b, b stored as [N,K]. Strides are between matrices of the batch, in elements (0: the same matrix again);
+// `add` has c's type and strides and may be c. Types are RS_F32 or RS_BF16, a and b alike. Leading dimensions are those
+// of whole matrices unless given.
+struct Product {
+  void* c;
+  const void *a, *b;
+  const void* add = nullptr;
+  int32_t c_type, type;
+  int32_t batch = 1, m, n, k;
+  bool trans_a = false, trans_b = false;
+  int64_t stride_a = 0, stride_b = 0, stride_c = 0;
+  float alpha = 1, beta = 0;
+};
+void multiply(const Product& product);  // counts no operations
+
+// The elements of x as bfloat16: its own where it has that type, else a copy, which is kept beside a parameter until that
+// is written to, and lies in `spare` (to be held until it was read) for other tensors.
+const bf16* bf16_elements(const Tensor* x, std::optional<Scratch>& spare);
+// The same of x[rows, cols] transposed to [cols, rows].
+const bf16* bf16_transposed(const Tensor* x, int32_t rows, int32_t cols, std::optional<Scratch>& spare);
+
+}  // namespace rs::gpu
