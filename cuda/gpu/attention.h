@@ -1,0 +1,23 @@
+// What the attention kernels share: sizes, and the entry points of those for one family of GPUs.
+#pragma once
+#include "gpu.h"
+
+namespace rs::gpu {
+
+// q, y, dy, dq are [B,T,H,D]; k, v, dk, dv [B,T,G,D]; lse and delta [B,H,T]. Query head h reads key/value head h·G/H,
+// rounded down; position t sees max(0, t−window) … t; scores are multiplied by `scale`; lse is the natural logarithm of the
+// sum of exponentials. delta[b,h,t] = Σ dy·y over D.
+struct AttentionShape {
+  int32_t b, t, h, g, d, window;
+  float scale;
+};
+
+// Hopper (hopper/attention_*.cu): bfloat16, D 64 or 128, every address a multiple of 16.
+void hopper_attention_forward(bf16* y, float* lse, const bf16* q, const bf16* k, const bf16* v,
+                              const AttentionShape& shape);
+void hopper_attention_query_gradient(bf16* dq, const float* delta, const bf16* dy, const float* lse, const bf16* q,
+                                     const bf16* k, const bf16* v, const AttentionShape& shape);
+void hopper_attention_key_value_gradient(bf16* dk, bf16* dv, const float* delta, const bf16* dy, const float* lse,
+                                         const bf16* q, const bf16* k, const bf16* v, const AttentionShape& shape);
+
+}  // namespace rs::gpu
