@@ -1,6 +1,8 @@
 // The caching allocator: size classes, guard bytes, peak statistics, a limit; and what hangs on a block (derived
 // copies). All of it runs under the global lock of core.cpp.
+#include <algorithm>
 #include <cstring>
+#include <functional>
 #include <new>
 #include <vector>
 
@@ -23,7 +25,9 @@ constexpr size_t kSmallest = 256;
 constexpr size_t kLargest = size_t{1} << 52;
 
 struct Allocator {
-  std::vector<std::vector<void*>> free_blocks = std::vector<std::vector<void*>>(64 * 8);  // by class
+  // By class, each a heap with the lowest address on top: which block a call gets depends on the set of free ones alone,
+  // so a training step that repeats finds its tensors at the same places.
+  std::vector<std::vector<void*>> free_blocks = std::vector<std::vector<void*>>(64 * 8);
   Storage* live = nullptr;
   size_t live_bytes = 0, peak_bytes = 0, held_bytes = 0, limit = 0;
   bool guards = device_reads_cheaply();
@@ -97,6 +101,7 @@ Storage* allocate_storage(size_t bytes) {
   Storage* storage = new Storage{};
   std::vector<void*>& blocks = a.free_blocks[size.index];
   if (!blocks.empty()) {
+    std::pop_heap(blocks.begin(), blocks.end(), std::greater<>());
     storage->block = blocks.back();
     blocks.pop_back();
   } else {
@@ -135,7 +140,9 @@ void release_storage(Storage* storage) {
   if (storage->next != nullptr) storage->next->previous = storage->previous;
   a.live_bytes -= storage->bytes;
   try {
-    a.free_blocks[class_of(storage->capacity).index].push_back(storage->block);
+    std::vector<void*>& blocks = a.free_blocks[class_of(storage->capacity).index];
+    blocks.push_back(storage->block);
+    std::push_heap(blocks.begin(), blocks.end(), std::greater<>());
   } catch (const std::bad_alloc&) {  // no room to remember the block
     device_free(storage->block, storage->capacity);
     a.held_bytes -= storage->capacity;

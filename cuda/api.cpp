@@ -117,7 +117,9 @@ RS_API rs_status rs_memory_set_guards(int32_t on) {
 }
 
 RS_API rs_status rs_step_begin(void) {
-  RS_RUN("step_begin", [&] { device_step(true); });
+  RS_RUN("step_begin", [&] {
+    if (!profiling()) device_step(true);  // a profile waits for every op
+  });
 }
 
 RS_API rs_status rs_step_end(void) {

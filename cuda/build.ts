@@ -7,12 +7,12 @@
 import { createHash } from "node:crypto";
 import { dirname, join } from "node:path";
 import { resolveHome } from "./home.ts";
-import { findLibrary, libraryFile, libraryPath, sourceFolder } from "./lib.ts";
+import { type Device, findLibrary, libraryFile, libraryPath, sourceFolder } from "./lib.ts";
 
 /** How to build. */
 export interface BuildOptions {
-  /** `cpu` is the one build there is so far. */
-  device?: "cpu";
+  /** Which build; `cpu` by default. `cuda` needs nvcc. */
+  device?: Device;
   /** Called with each line of progress; they go to stderr when absent. */
   onProgress?: (line: string) => void;
 }
@@ -108,7 +108,25 @@ function explainFile(cause: unknown, home: string): unknown {
   return cause;
 }
 
-async function build(home: string, device: "cpu", onProgress: (line: string) => void): Promise<string> {
+/**
+ * Where nvcc is: on the PATH, or where CUDA's own installer puts it.
+ * @throws BuildError when there is none
+ */
+export async function findCudaCompiler(): Promise<string> {
+  for (const path of ["nvcc", "/usr/local/cuda/bin/nvcc"]) {
+    try {
+      const child = new Deno.Command(path, { args: ["--version"], stdin: "null", stdout: "null", stderr: "null" });
+      if ((await child.output()).success) return path;
+    } catch (error) {
+      if (error instanceof Deno.errors.NotCapable && path === "nvcc") {
+        throw new BuildError("building for CUDA needs the permission --allow-run=nvcc", "", { cause: error });
+      }
+    }
+  }
+  throw new BuildError("nvcc was not found: the CUDA build needs the CUDA toolkit, 12.4 or newer");
+}
+
+async function build(home: string, device: Device, onProgress: (line: string) => void): Promise<string> {
   const source = sourceFolder();
   // A build folder belongs to one checkout; objects are reused between its versions.
   const place = createHash("sha256").update(source).digest("hex").slice(0, 8);
@@ -118,16 +136,19 @@ async function build(home: string, device: "cpu", onProgress: (line: string) => 
   await lock.lock(true);
   const built = await findLibrary(home, device);
   if (built) return built; // by the process that held the lock
-  onProgress(`building the ${device} library (once for these sources; under a minute)`);
+  const flags = device === "cuda" ? ["-DRS_CUDA=ON", `-DCMAKE_CUDA_COMPILER=${await findCudaCompiler()}`] : [];
+  const patience = device === "cuda" ? "some minutes" : "under a minute";
+  onProgress(`building the ${device} library (once for these sources; ${patience})`);
   const start = performance.now();
   // Sources that change while the compiler reads them would land under the wrong hash.
   for (let attempt = 0; attempt < 3; attempt++) {
     const target = await libraryPath(home, device);
     const quiet = () => {};
-    let result = await runProgram("cmake", ["-S", source, "-B", folder], quiet);
+    const configure = ["-S", source, "-B", folder, ...flags];
+    let result = await runProgram("cmake", configure, quiet);
     if (!result.success && /CMakeCache\.txt/.test(result.output)) {
       await Deno.remove(folder, { recursive: true }); // made by another CMake or at another place
-      result = await runProgram("cmake", ["-S", source, "-B", folder], quiet);
+      result = await runProgram("cmake", configure, quiet);
     }
     if (!result.success) throw explain(result.output);
     let shown = -1;
@@ -171,25 +192,38 @@ export async function ensureLibrary(home: string, options: BuildOptions = {}): P
   }
 }
 
-const usage = `Builds the kernel library where it is absent and prints its path.
+const usage =
+  `Builds the kernel libraries where they are absent and prints their paths: cpu, and cuda where nvcc is there.
 
-usage: deno task build [--home FOLDER]
+usage: deno task build [options]
 
-  --home FOLDER   where the library goes (default: RESEARCHSWARM_HOME, else the user's cache folder)
-  --help          this text`;
+  --device DEVICE   cpu or cuda: this one alone
+  --home FOLDER     where they go (default: RESEARCHSWARM_HOME, else the user's cache folder)
+  --help            this text`;
 
 if (import.meta.main) {
   const args = [...Deno.args];
   let home: string | null = null;
+  let only: string | null = null;
   try {
     for (let arg = args.shift(); arg !== undefined; arg = args.shift()) {
       if (arg === "--help" || arg === "-h") {
         console.log(usage);
         Deno.exit(0);
       } else if (arg === "--home" && args.length > 0) home = args.shift()!;
+      else if (arg === "--device" && ["cpu", "cuda"].includes(args[0])) only = args.shift()!;
+      else if (arg === "--device") throw new BuildError("--device needs cpu or cuda");
       else throw new BuildError(arg === "--home" ? "--home needs a folder" : `unknown argument ${arg}, see --help`);
     }
-    console.log(await ensureLibrary(home ?? resolveHome()));
+    const folder = home ?? resolveHome();
+    if (only !== "cuda") console.log(await ensureLibrary(folder));
+    // Asked for by name, a missing compiler is an error; else it is why there is one library.
+    const compiler = only === "cpu" ? null : await findCudaCompiler().catch((error) => {
+      if (only === "cuda") throw error;
+      console.error(`no cuda library: ${error.message}`);
+      return null;
+    });
+    if (compiler !== null) console.log(await ensureLibrary(folder, { device: "cuda" }));
   } catch (error) {
     console.error(error instanceof Error ? error.message : error);
     if (error instanceof BuildError && error.details) console.error(error.details);

@@ -122,6 +122,8 @@ void profile_enable(bool on) {
   runtime().profiling = on;
 }
 
+bool profiling() { return runtime().profiling; }
+
 std::string profile_report() {
   std::string text;
   for (const OpRecord* record = runtime().records; record != nullptr; record = record->next) {

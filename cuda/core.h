@@ -75,6 +75,7 @@ rs_status last_status();
 bool runtime_ready();
 void runtime_mark_ready();
 void profile_enable(bool on);
+bool profiling();
 std::string profile_report();
 double counted_operations();
 

@@ -60,6 +60,8 @@ export interface OpenOptions {
   threads?: number;
   /** Index of the GPU; ignored by the CPU build. */
   device?: number;
+  /** Plans of products, see `plans.ts`; loaded where they are not empty, also into a library that is open already. */
+  plans?: string;
 }
 
 const textCapacity = 1024;
@@ -78,7 +80,11 @@ function readText(fill: (buffer: Uint8Array<ArrayBuffer>, capacity: number) => n
  */
 export function openLibrary(path: string, options: OpenOptions = {}): Library {
   const known = open.get(path);
-  if (known) return current = known;
+  if (known) {
+    current = known;
+    if (options.plans) loadPlans(known, options.plans);
+    return known;
+  }
   let opened: Deno.DynamicLibrary<typeof symbols>;
   try {
     opened = Deno.dlopen(path, symbols);
@@ -119,7 +125,18 @@ export function openLibrary(path: string, options: OpenOptions = {}): Library {
     },
   };
   open.set(path, made);
-  return current = made;
+  current = made;
+  if (options.plans) loadPlans(made, options.plans);
+  return made;
+}
+
+/**
+ * Hands plans (`plans.ts`) to a library, before its first product.
+ * @throws KernelError when they were made for another device or version
+ */
+export function loadPlans(library: Library, text: string): void {
+  const bytes = new TextEncoder().encode(text);
+  check(library.symbols.rs_plans_load(bytes, bytes.length), "plans_load");
 }
 
 /**

@@ -134,7 +134,7 @@ export function withoutTape<T>(fn: () => T): T {
 export function writableGrad(x: Tensor): Tensor | null {
   const grad = x.grad;
   if (grad === null || !grad.shared) return grad;
-  const own = Tensor.untracked(x.shape);
+  const own = Tensor.untracked(x.shape, x.dtype);
   check(library().symbols.rs_tensor_copy(own.handle, grad.handle), "backward");
   grad.dispose();
   x.grad = own;
@@ -143,7 +143,7 @@ export function writableGrad(x: Tensor): Tensor | null {
 
 /** Zeros of `x`'s shape for a gradient. */
 export function newGrad(x: Tensor): Tensor {
-  return Tensor.untracked(x.shape);
+  return Tensor.untracked(x.shape, x.dtype);
 }
 
 /** The gradient of `x` for a kernel that adds to it: zeros where there is none yet. */

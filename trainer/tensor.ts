@@ -316,6 +316,25 @@ export function parameter<T extends Tensor>(tensor: T): T {
 }
 
 /**
+ * Runs one step of a loop. On CUDA, steps that turn out to enqueue the same work are captured as a graph and replayed,
+ * which saves the time of launching it piece by piece (`rs_step_begin` of kernels.h); results are the same. Must not be
+ * nested.
+ */
+export function repeatable<T>(fn: () => T): T {
+  const { symbols } = library();
+  check(symbols.rs_step_begin(), "step");
+  let result: T;
+  try {
+    result = fn();
+  } catch (error) {
+    symbols.rs_step_end(); // the error that counts is that of fn
+    throw error;
+  }
+  check(symbols.rs_step_end(), "step");
+  return result;
+}
+
+/**
  * Runs `fn` and frees every tensor made inside, but those given to `keep()` or returned (a tensor or an array of
  * tensors), which belong to the scope around. Tapes recorded inside are given up. `fn` must not be asynchronous.
  * @example

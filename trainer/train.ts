@@ -116,6 +116,8 @@ interface Layer {
 /** The model. Weight names are those of `tests/data/gpt-small.safetensors`. */
 export class Gpt implements Model {
   readonly config: GptConfig;
+  /** Element type of the activations; weights are f32. */
+  readonly dtype: "f32" | "bf16";
   readonly #parameters = new Parameters();
   readonly #heads: number;
   readonly #keyValueHeads: number;
@@ -137,6 +139,7 @@ export class Gpt implements Model {
     const complaint = valid(c);
     if (complaint !== true) throw new Error(complaint);
     this.config = c;
+    this.dtype = setup.dtype;
     this.#heads = c.width / c.headDim;
     this.#keyValueHeads = Math.max(1, Math.round(this.#heads * c.keyValueShare));
     const random = new Random(setup.seed);
@@ -197,7 +200,7 @@ export class Gpt implements Model {
   }
 
   logits(tokens: Tensor): Tensor {
-    return softcap(linear(this.#trunk(tokens), this.head), this.config.softCap);
+    return softcap(linear(this.#trunk(tokens), this.head, { dtype: "f32" }), this.config.softCap);
   }
 
   /** Mean cross entropy in nats, a scalar; the logits never exist as a whole. */
@@ -207,7 +210,7 @@ export class Gpt implements Model {
 
   /** Tokens [B, T] → what the head reads, [B, T, C]. */
   #trunk(tokens: Tensor): Tensor {
-    const x0 = rmsNorm(embedding(this.tokenEmbedding, tokens));
+    const x0 = rmsNorm(embedding(this.tokenEmbedding, tokens, { dtype: this.dtype }));
     let x = x0;
     for (const [i, layer] of this.#layers.entries()) {
       const { mixed, normed } = mixRmsNorm(x, x0, this.residLambdas, this.x0Lambdas, i);
@@ -285,6 +288,7 @@ export function createOptimizer(model: Gpt): Optimizer {
       beta2: c.muonBeta2,
       weightDecay: c.weightDecay,
       iterations: c.muonIterations,
+      dtype: model.dtype,
     },
   ]);
 }

@@ -1,24 +1,29 @@
 /**
- * `bench train`: the loop of `train.ts` in this process, without the harness around it. Each step is timed with its loss
- * read back; three steps before it warm up the allocator and are thrown away with their weights. `time_over_floor` is
- * the time over (operations that the library counted ÷ the machine's measured multiply-add peak).
+ * `bench train`: the loop of `train.ts` in this process, without the harness around it, from the first batch to the end
+ * of the last step. Steps before it warm up the allocator (and, on CUDA, let the step be captured) and are thrown away
+ * with their weights. `time_over_floor` is the time over (operations that the library counted ÷ the device's measured
+ * multiply-add peak: of all threads, or of bf16 products). After the timed steps, two more are timed op by op: the
+ * phases, whose sum is a little above an undisturbed step's.
  * @module
  */
 import { parseArgs } from "node:util";
-import { ensureLibrary } from "../../cuda/build.ts";
-import { resolveHome } from "../../cuda/home.ts";
-import { check, type Library, openLibrary } from "../../cuda/lib.ts";
+import { openDevice } from "../../cuda/device.ts";
+import { check, type Library } from "../../cuda/lib.ts";
 import { withoutTape } from "../autograd.ts";
-import type { Run, Setup } from "../contract.ts";
+import type { Setup } from "../contract.ts";
 import { evaluateBpb } from "../data/evaluate.ts";
 import { countParameters } from "../nn.ts";
 import { presetOf } from "../presets.ts";
 import { scope, Tensor } from "../tensor.ts";
 import { config as literals, createModel, type Gpt, type GptConfig, train } from "../train.ts";
-import { type BatchSource, randomBatches, readRows, rowBatches } from "./rows.ts";
+import { opLines, phaseLines, profile, readProfile } from "./phases.ts";
+import { randomBatches, readRows, rowBatches } from "./rows.ts";
+import { BenchRun } from "./run.ts";
 
 /** Steps before the clock starts. */
-const WARM_UP_STEPS = 3;
+const WARM_UP_STEPS = 6;
+/** Steps that are timed op by op. */
+const PROFILED_STEPS = 2;
 
 /** Bad flags. */
 class UsageError extends Error {
@@ -39,7 +44,10 @@ usage: deno task bench train [options]
   --curve FILE         write step, seconds and loss of every step, tab-separated
   --seed N             of weights and rows (default 42)
   --threads N          (default: all cores)
-  --profile            print the time of each op
+  --device DEVICE      auto | cpu | cuda | cuda:N (default: RESEARCHSWARM_DEVICE, else auto)
+  --dtype TYPE         f32 | bf16: of activations (default: bf16 on CUDA)
+  --phases             then time two steps op by op and print the phases
+  --profile            the same, with the time of each op
   --help               this text`;
 
 interface Options {
@@ -54,6 +62,9 @@ interface Options {
   readonly seed: number;
   readonly threads: number;
   readonly profile: boolean;
+  readonly phases: boolean;
+  readonly device?: string;
+  readonly dtype?: "f32" | "bf16";
 }
 
 /** Reads the flags; null for --help. */
@@ -74,6 +85,9 @@ function readOptions(args: string[]): Options | null {
           curve: text,
           seed: text,
           threads: text,
+          device: text,
+          dtype: text,
+          phases: flag,
           profile: flag,
           help: { ...flag, short: "h" },
         },
@@ -93,6 +107,9 @@ function readOptions(args: string[]): Options | null {
   if (values.val !== undefined && values["token-bytes"] === undefined) {
     throw new UsageError("--val needs --token-bytes");
   }
+  if (values.dtype !== undefined && values.dtype !== "f32" && values.dtype !== "bf16") {
+    throw new UsageError(`--dtype must be f32 or bf16, got "${values.dtype}"`);
+  }
   const options = {
     preset: values.preset ?? "cpu",
     seconds: number("seconds", 20, false),
@@ -105,6 +122,9 @@ function readOptions(args: string[]): Options | null {
     seed: number("seed", 42),
     threads: number("threads", 0),
     profile: values.profile ?? false,
+    phases: values.phases ?? false,
+    device: values.device,
+    dtype: values.dtype as "f32" | "bf16" | undefined,
   };
   try {
     presetOf(options.preset);
@@ -115,90 +135,17 @@ function readOptions(args: string[]): Options | null {
   return options;
 }
 
-/** One step's loss and when it was read. */
-interface Point {
-  readonly seconds: number;
-  readonly loss: number;
-}
-
-/** The harness's side of the loop: batches until the time or the steps are used up. */
-class BenchRun implements Run<GptConfig> {
-  readonly seed: number;
-  readonly vocabSize: number;
-  readonly sequenceLength: number;
-  readonly dtype: "f32" | "bf16";
-  readonly config: GptConfig;
-  readonly curve: Point[] = [];
-  /** Time inside of steps, as the peer counts it. */
-  seconds = 0;
-  tokens = 0;
-  #start = 0;
-  #inStep = false;
-
-  constructor(
-    setup: Setup<GptConfig>,
-    readonly source: BatchSource,
-    readonly limit: { readonly steps: number } | { readonly seconds: number },
-  ) {
-    ({ seed: this.seed, vocabSize: this.vocabSize, sequenceLength: this.sequenceLength } = setup);
-    ({ dtype: this.dtype, config: this.config } = setup);
-  }
-
-  nextBatch(rows: number) {
-    if (!this.#inStep) {
-      if (this.progress() >= 1) return null;
-      this.#start = performance.now();
-    }
-    this.tokens += rows * this.sequenceLength;
-    return this.source.next(rows);
-  }
-
-  progress(): number {
-    return "steps" in this.limit ? this.curve.length / this.limit.steps : this.seconds / this.limit.seconds;
-  }
-
-  step(fn: () => void): void {
-    this.#inStep = true;
-    try {
-      scope(fn);
-    } finally {
-      this.#inStep = false;
-      this.source.release();
-    }
-  }
-
-  log(step: number, loss: Tensor): void {
-    const value = loss.item();
-    if (!Number.isFinite(value)) throw new Error(`the loss of step ${step} is not a number`);
-    this.seconds += (performance.now() - this.#start) / 1000;
-    this.curve.push({ seconds: this.seconds, loss: value });
-  }
-}
-
 function counters(library: Library): Float64Array {
   const out = new Float64Array(8);
   check(library.symbols.rs_counters(out, out.byteLength), "counters");
   return out;
 }
 
-/** Multiply-add peak of all threads in operations a second. */
-function measurePeak(library: Library): number {
+/** Multiply-add peak in operations a second, and GB/s of a copy, read and written. */
+function measurePeaks(library: Library): [operations: number, copyRate: number] {
   const out = new Float64Array(2);
   check(library.symbols.rs_measure_peaks(out, out.byteLength, 1), "measure_peaks");
-  return out[0] * 1e9;
-}
-
-/** Lines of the profile, the longest time first. */
-function profileTable(library: Library): string {
-  const buffer = new Uint8Array(1 << 16);
-  const length = library.symbols.rs_profile_report(buffer, buffer.length);
-  const rows = new TextDecoder().decode(buffer.subarray(0, length)).trim().split("\n").map((line) => line.split(" "));
-  const total = rows.reduce((sum, [, , seconds]) => sum + Number(seconds), 0);
-  return rows.sort((a, b) => Number(b[2]) - Number(a[2])).map(([name, calls, seconds]) =>
-    `${name.padEnd(28)} ${calls.padStart(8)} ${Number(seconds).toFixed(3).padStart(9)} s ${
-      (100 * Number(seconds) / total).toFixed(1).padStart(6)
-    } %`
-  ).join("\n");
+  return [out[0] * 1e9, out[1]];
 }
 
 async function score(model: Gpt, options: Options, setup: Setup<GptConfig>): Promise<number> {
@@ -230,45 +177,62 @@ export async function benchTrainCommand(args: string[]): Promise<void> {
   if (options === null) return console.log(usage);
   const { vocabSize, sequenceLength, config: sizes } = presetOf(options.preset);
   const config = { ...literals, ...sizes } as GptConfig;
-  const setup: Setup<GptConfig> = { seed: options.seed, vocabSize, sequenceLength, dtype: "f32", config };
   const rows = options.rows === undefined ? null : await readRows(options.rows, sequenceLength, vocabSize);
-  const library = openLibrary(await ensureLibrary(resolveHome()), { threads: options.threads });
-  console.error(`${library.description}, preset ${options.preset}`);
+  const library = await openDevice(options.device, options.threads);
+  const dtype = options.dtype ?? (library.device === "cuda" ? "bf16" : "f32");
+  const setup: Setup<GptConfig> = { seed: options.seed, vocabSize, sequenceLength, dtype, config };
 
   const random = randomBatches(options.seed, vocabSize, sequenceLength);
   scope(() => {
     const model = createModel(setup);
-    train(new BenchRun(setup, random, { steps: WARM_UP_STEPS }), model);
+    const warm = new BenchRun(setup, random, { steps: WARM_UP_STEPS });
+    train(warm, model);
+    warm.finish();
     for (const tensor of model.parameters().values()) tensor.dispose();
   });
 
   const model = createModel(setup);
   const source = rows ? rowBatches(options.seed, rows, sequenceLength) : random;
   const run = new BenchRun(setup, source, options.steps ? { steps: options.steps } : { seconds: options.seconds });
-  const peakBefore = measurePeak(library);
-  const operationsBefore = counters(library)[5];
+  const [peakBefore, copyRate] = measurePeaks(library);
   check(library.symbols.rs_memory_reset_peak(), "memory_reset_peak");
-  if (options.profile) check(library.symbols.rs_profile_enable(1), "profile_enable");
+  const operationsBefore = counters(library)[5];
   train(run, model);
+  const seconds = run.finish();
   const { 1: peakBytes, 5: operationsAfter } = counters(library);
-  if (options.profile) {
-    console.log(profileTable(library));
-    check(library.symbols.rs_profile_enable(0), "profile_enable");
+  const operations = operationsAfter - operationsBefore;
+  if (options.profile || options.phases) {
+    profile(library, true);
+    const profiled = new BenchRun(setup, random, { steps: PROFILED_STEPS });
+    scope(() => {
+      const other = createModel(setup);
+      profile(library, true); // forgets the making of the model
+      train(profiled, other);
+      profiled.finish();
+      for (const tensor of other.parameters().values()) tensor.dispose();
+    });
+    const ops = readProfile(library);
+    profile(library, false);
+    if (options.profile) console.log(opLines(ops, PROFILED_STEPS).join("\n"));
+    console.log(phaseLines(ops, PROFILED_STEPS).join("\n"));
   }
   // The better of two: neighbours on the machine only ever lower it.
-  const peak = Math.max(peakBefore, measurePeak(library));
-  const operations = operationsAfter - operationsBefore;
+  const peak = Math.max(peakBefore, measurePeaks(library)[0]);
   if (options.curve !== undefined) {
     const lines = run.curve.map(({ seconds, loss }, step) => `${step}\t${seconds.toFixed(3)}\t${loss.toFixed(5)}`);
     await Deno.writeTextFile(options.curve, ["step\tseconds\tloss", ...lines, ""].join("\n"));
   }
+  const steps = run.curve.length;
   console.log(`num_params_M: ${(countParameters(model.parameters()) / 1e6).toFixed(2)}`);
-  console.log(`num_steps: ${run.curve.length}`);
-  console.log(`train_loss: ${run.curve[run.curve.length - 1].loss.toFixed(4)}`);
-  console.log(`tokens_per_second: ${(run.tokens / run.seconds).toFixed(0)}`);
-  console.log(`achieved_gflops: ${(operations / run.seconds / 1e9).toFixed(1)}`);
+  console.log(`num_steps: ${steps}`);
+  console.log(`train_loss: ${run.curve[steps - 1].loss.toFixed(4)}`);
+  console.log(`tokens_per_second: ${(run.tokens / seconds).toFixed(0)}`);
+  console.log(`step_ms: ${(1000 * seconds / steps).toFixed(2)}`);
+  console.log(`floor_ms: ${(1000 * operations / peak / steps).toFixed(2)}`);
+  console.log(`achieved_gflops: ${(operations / seconds / 1e9).toFixed(1)}`);
   console.log(`peak_gflops: ${(peak / 1e9).toFixed(1)}`);
-  console.log(`time_over_floor: ${(run.seconds * peak / operations).toFixed(2)}`);
+  console.log(`copy_gb_per_second: ${copyRate.toFixed(0)}`);
+  console.log(`time_over_floor: ${(seconds * peak / operations).toFixed(2)}`);
   console.log(`peak_memory_mb: ${(peakBytes / 2 ** 20).toFixed(1)}`);
   if (options.val !== undefined) console.log(`val_bpb: ${(await score(model, options, setup)).toFixed(6)}`);
 }

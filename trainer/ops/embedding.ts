@@ -1,8 +1,14 @@
 /** Rows of a table by token. */
 import { check, library } from "../../cuda/lib.ts";
 import { addableGrad, record, type Rule } from "../tape.ts";
-import type { Tensor } from "../tensor.ts";
-import { needAxes, needFloat, needIds, outputLike } from "./_shapes.ts";
+import { Tensor } from "../tensor.ts";
+import { needAxes, needFloat, needIds } from "./_shapes.ts";
+
+/** The result of `embedding`. */
+export interface EmbeddingOptions {
+  /** Element type of the result: that of the activations from here on; the table's by default. */
+  dtype?: "f32" | "bf16";
+}
 
 /**
  * y = table[ids].
@@ -11,12 +17,12 @@ import { needAxes, needFloat, needIds, outputLike } from "./_shapes.ts";
  * @returns [..., C]
  * @throws ShapeError when shapes do not fit; KernelError for an id outside the table
  */
-export function embedding(table: Tensor, ids: Tensor): Tensor {
+export function embedding(table: Tensor, ids: Tensor, options: EmbeddingOptions = {}): Tensor {
   needFloat("embedding", "table", table);
   needAxes("embedding", "table", table, 2);
   needIds("embedding", "ids", ids);
   const [v, c] = table.shape;
-  const y = outputLike(table, [...ids.shape, c]);
+  const y = Tensor.zeros([...ids.shape, c], options.dtype ?? table.dtype);
   check(library().symbols.rs_embedding_forward(y.handle, table.handle, ids.handle, ids.size, c, v), "embedding");
   record("embedding", [table], [y], { table, ids }, [ids]);
   return y;

@@ -1,9 +1,9 @@
 /** Linear layers: products with a weight matrix, with an optional bias and residual. */
 import { check, library } from "../../cuda/lib.ts";
 import { passGrad, record, type Rule } from "../tape.ts";
-import { product, type Tensor } from "../tensor.ts";
+import { product, Tensor } from "../tensor.ts";
 import { ADD_AUX, addProductGrad, addRowSum, multiplyInto, NONE } from "./_product.ts";
-import { last, needAxes, needFloat, needNumber, needShape, outputLike } from "./_shapes.ts";
+import { last, needAxes, needFloat, needNumber, needShape } from "./_shapes.ts";
 
 /** What `linear` may add to its product. */
 export interface LinearOptions {
@@ -13,6 +13,8 @@ export interface LinearOptions {
   residual?: Tensor | null;
   /** H: the output's last axis is split into [H, O/H]. */
   heads?: number;
+  /** Element type of the result; x's by default. `"f32"` keeps what the sums had. */
+  dtype?: "f32" | "bf16";
 }
 
 /**
@@ -23,7 +25,7 @@ export interface LinearOptions {
  * @throws ShapeError when shapes do not fit
  */
 export function linear(x: Tensor, weight: Tensor, options: LinearOptions = {}): Tensor {
-  const { bias = null, residual = null, heads } = options;
+  const { bias = null, residual = null, heads, dtype = x.dtype } = options;
   needFloat("linear", "x", x);
   needAxes("linear", "x", x, 1, true);
   const inputs = last(x.shape);
@@ -36,7 +38,7 @@ export function linear(x: Tensor, weight: Tensor, options: LinearOptions = {}): 
   const shape = heads === undefined ? [...leading, outputs] : [...leading, heads, outputs / heads];
   if (residual) needShape("linear", "residual", residual, shape);
   const n = product(leading);
-  const y = outputLike(x, shape);
+  const y = Tensor.zeros(shape, dtype);
   multiplyInto(y, x, weight, residual, [n, outputs, inputs], false, true, residual ? ADD_AUX : NONE);
   if (bias) check(library().symbols.rs_binary_forward(y.handle, y.handle, bias.handle, 0, 1, n, outputs), "linear");
   record("linear", [x, weight, bias, residual], [y], { x, weight, bias, residual }, [x, weight]);

@@ -35,7 +35,7 @@ export function linearCrossEntropy(
   const recorded = records([x, weight]);
   using mean = Tensor.zeros([2]);
   using losses = Tensor.zeros([n]);
-  using dx = recorded ? Tensor.zeros(x.shape) : null;
+  using dx = recorded ? Tensor.zeros(x.shape, x.dtype) : null;
   using dweight = recorded ? Tensor.zeros(weight.shape) : null;
   check(
     library().symbols.rs_linear_cross_entropy(

@@ -61,7 +61,7 @@ export const mixRmsNormGradient: Rule<"mixRmsNorm"> = ({ x, x0, a, b, y, rstd, i
   const spare: Tensor[] = [];
   const target = (input: Tensor): Tensor => {
     if (input.requiresGrad) return addableGrad(input);
-    spare.push(Tensor.untracked(input.shape));
+    spare.push(Tensor.untracked(input.shape, input.dtype));
     return spare[spare.length - 1];
   };
   const dx = newGrad(x);

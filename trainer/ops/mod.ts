@@ -18,7 +18,7 @@ export { add, divide, multiply, subtract } from "./binary.ts";
 export { concat, slice, split } from "./copy_block.ts";
 export { crossEntropy, type CrossEntropyOptions } from "./cross_entropy.ts";
 export { dropout } from "./dropout.ts";
-export { embedding } from "./embedding.ts";
+export { embedding, type EmbeddingOptions } from "./embedding.ts";
 export { gatedValueEmbedding } from "./gated_embedding.ts";
 export { layerNorm, type LayerNormOptions } from "./layer_norm.ts";
 export { linear, type LinearOptions } from "./linear.ts";

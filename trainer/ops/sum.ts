@@ -1,8 +1,8 @@
 /** Sums and means. */
 import { check, library } from "../../cuda/lib.ts";
 import { addGrad, newGrad, record, type Rule } from "../tape.ts";
-import { product, type Tensor } from "../tensor.ts";
-import { axisOf, needFloat, outputLike } from "./_shapes.ts";
+import { product, Tensor } from "../tensor.ts";
+import { axisOf, needFloat } from "./_shapes.ts";
 import { reshape } from "./reshape.ts";
 import { transpose } from "./transpose.ts";
 
@@ -22,7 +22,7 @@ function reduce(op: string, x: Tensor, axis: number | undefined, average: boolea
     : at === x.shape.length - 1
     ? [product(shape), x.shape[at], 1]
     : [x.shape[0], product(shape), 0];
-  const y = outputLike(x, shape);
+  const y = Tensor.zeros(shape); // f32 whatever x is: a sum has more digits than its terms
   check(library().symbols.rs_sum_forward(y.handle, x.handle, n, c, kind, factor), op);
   record("sum", [x], [y], { x, n, c, axis: kind, factor }, []);
   return y;

@@ -43,5 +43,5 @@ export function transpose(x: Tensor, axis: number, other: number): Tensor {
 
 /** Swapped back. */
 export const transposeGradient: Rule<"transpose"> = ({ x, axis, other }, dy) => {
-  addGrad(x, swapped(dy, axis, other, (shape) => Tensor.untracked(shape)));
+  addGrad(x, swapped(dy, axis, other, (shape) => Tensor.untracked(shape, x.dtype)));
 };

@@ -6,6 +6,7 @@
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { parseDevice } from "../../cuda/device.ts";
 import { DataError, requirePermissions } from "../data/error.ts";
 import { resolveHome } from "../data/home.ts";
 import { presetNames, presetOf } from "../presets.ts";
@@ -43,7 +44,7 @@ usage: deno task overnight [options]
   --seed N           seed of every run and of the search (default: 42)
   --source SOURCE    sotu, or files:PATTERN (default: the preset's)
   --data FOLDER      a data set that deno task prepare has made, instead of --source
-  --device DEVICE    cpu (default)
+  --device DEVICE    auto | cpu | cuda | cuda:N (default: RESEARCHSWARM_DEVICE, else auto, a GPU where one answers)
   --threads N        threads to use (default: all)
   --resume [TAG]     go on with a session, the last one if no tag is given; the limits count from its start
   --help             this text
@@ -120,6 +121,16 @@ function parse(args: readonly string[]): Values {
 /** A pattern or folder as seen from where the user stands, since the work is done elsewhere. */
 const absolute = (path: string): string => resolve(Deno.cwd(), path);
 
+/** The device that was asked for, "" for what the environment or the machine says. */
+function deviceOf(text: string | undefined): string {
+  try {
+    if (text !== undefined) parseDevice(text);
+  } catch (error) {
+    throw new SessionError((error as Error).message);
+  }
+  return text ?? "";
+}
+
 function settingsOf(values: Values): SessionSettings {
   let preset;
   try {
@@ -142,7 +153,7 @@ function settingsOf(values: Values): SessionSettings {
     decide: oneOf("decide", values.decide ?? "greedy", Object.keys(decisionRules)),
     seed: number("seed", values.seed, 0, 2 ** 32 - 1, true) ?? 42,
     budgetSeconds: number("seconds", values.seconds, 0.1, 1e6) ?? preset.budgetSeconds,
-    device: oneOf("device", values.device ?? "cpu", ["cpu"]) as "cpu",
+    device: deviceOf(values.device),
     threads: number("threads", values.threads, 1, 4096, true),
     hours: number("hours", values.hours, 0, 1e4) ?? (experiments === null ? 8 : null),
     experiments,

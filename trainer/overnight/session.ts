@@ -7,6 +7,7 @@ import { createHash } from "node:crypto";
 import { cpus } from "node:os";
 import { join, resolve } from "node:path";
 import { DatabaseError, SessionStore } from "../../memory/mod.ts";
+import type { DeviceChoice } from "../../cuda/device.ts";
 import type { Config } from "../contract.ts";
 import { openDataset } from "../data/dataset.ts";
 import { presetOf } from "../presets.ts";
@@ -37,8 +38,8 @@ export interface SessionSettings {
   readonly seed: number;
   /** Training time of a run. */
   readonly budgetSeconds: number;
-  /** Which build of the library computes. */
-  readonly device: "cpu" | "cuda";
+  /** What `--device` said; "" for what the environment and the machine say. */
+  readonly device: string;
   /** null for all of the machine. */
   readonly threads: number | null;
   /** Limits; null for none. */
@@ -96,10 +97,10 @@ export function checkTag(tag: string): void {
 }
 
 /** What identifies the machine that a session runs on. */
-function machineOf(settings: SessionSettings): Record<string, unknown> {
+function machineOf(settings: SessionSettings, made: Provided): Record<string, unknown> {
   const processors = cpus();
   return {
-    device: settings.device,
+    device: made.deviceName,
     processor: processors[0]?.model ?? "unknown",
     processors: processors.length,
     threads: settings.threads ?? navigator.hardwareConcurrency,
@@ -124,12 +125,28 @@ async function task(folder: string, args: string[], home: string, progress: bool
   throw new SessionError(why === "" ? `deno task ${args[0]} failed; its message stands above` : why);
 }
 
+/** What a session works with; kept beside its settings, so that it stays the same to the end. */
+interface Provided {
+  /** The kernel library. */
+  readonly libraryPath: string;
+  /** Which build it is. */
+  readonly build: "cpu" | "cuda";
+  /** Index of the GPU. */
+  readonly deviceIndex: number;
+  /** Such as `cuda 0 NVIDIA H100 80GB HBM3 sm_90`. */
+  readonly deviceName: string;
+  /** Plans of products, "" on the CPU. */
+  readonly plans: string;
+  /** Folder of the data set. */
+  readonly dataset: string;
+}
+
 /** The library and the data set of a session, made where they are absent. */
 async function provide(
   workspace: Workspace,
   place: SessionPlace,
   settings: SessionSettings,
-): Promise<{ libraryPath: string; dataset: string }> {
+): Promise<Provided> {
   const progress = Deno.stderr.isTerminal();
   const find = async () => {
     const source = settings.source === null ? [] : ["--source", settings.source];
@@ -145,9 +162,20 @@ async function provide(
   };
   // The data first: prepare builds the library while its packages are downloaded.
   const dataset = settings.data ?? await find();
-  const built = await task(workspace.folder, ["build"], place.home, progress);
-  const libraryPath = built.trim().split("\n").at(-1) ?? "";
-  return { libraryPath, dataset };
+  const device = settings.device === "" ? [] : ["--device", settings.device];
+  const said = await task(workspace.folder, ["device", ...device], place.home, progress);
+  const choice: DeviceChoice = JSON.parse(said.trim().split("\n").at(-1) ?? "");
+  const plans = choice.device === "cuda"
+    ? await task(workspace.folder, ["tune", "--once", "--preset", settings.preset, ...device], place.home, progress)
+    : "";
+  return {
+    libraryPath: choice.libraryPath,
+    build: choice.device,
+    deviceIndex: choice.index,
+    deviceName: choice.description,
+    plans,
+    dataset,
+  };
 }
 
 /** What must not change while a session goes on. */
@@ -171,7 +199,7 @@ function assemble(
   settings: SessionSettings,
   store: SessionStore,
   workspace: Workspace,
-  made: { libraryPath: string; dataset: string },
+  made: Provided,
   options: { signal?: AbortSignal; events?: SessionEvents; runner?: Runner },
 ): SessionParts {
   const folder = sessionFolder(place);
@@ -186,7 +214,9 @@ function assemble(
     runner: options.runner ?? new LocalRunner({
       codeRoot: workspace.folder,
       libraryPath: made.libraryPath,
-      device: settings.device,
+      device: made.build,
+      deviceIndex: made.deviceIndex,
+      plans: made.plans,
       dataset: made.dataset,
       budgetSeconds: settings.budgetSeconds,
       evaluationRows: preset.evaluationRows,
@@ -275,7 +305,7 @@ export async function createSession(
       branch,
       settings: { ...settings, ...made },
       pin,
-      machine: machineOf(settings),
+      machine: machineOf(settings, made),
     });
     const parts = assemble(place, settings, store, workspace, made, options);
     const opened = store;
@@ -321,7 +351,7 @@ export async function resumeSession(
   try {
     store = SessionStore.open(join(folder, "session.db"));
     const session = store.session();
-    const before = session.settings as unknown as SessionSettings & { libraryPath: string; dataset: string };
+    const before = session.settings as unknown as SessionSettings & Provided;
     const settings = { ...before, ...changes };
     if (JSON.stringify(settings) !== JSON.stringify(before)) store.setSettings({ ...settings });
     store.event("session resumed");

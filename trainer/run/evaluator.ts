@@ -140,7 +140,7 @@ async function serve(realm: ModelRealm, upcoming: Promise<ReceivedFrame>): Promi
 }
 
 try {
-  openLibrary(setup.libraryPath, { threads: setup.threads });
+  openLibrary(setup.libraryPath, { threads: setup.threads, device: setup.device, plans: setup.plans });
 } catch (error) {
   fail("library", "KernelError", (error as Error).message);
 }

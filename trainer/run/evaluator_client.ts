@@ -18,6 +18,8 @@ export interface ScoringOptions {
   /** For one answer, and for all of it. */
   stallSeconds: number;
   limitSeconds: number;
+  /** Logits of one batch, at most; a row is scored in any case. */
+  batchElements: number;
   signal?: AbortSignal;
   /** Share done so far. */
   progress?(share: number): void;

@@ -47,7 +47,7 @@ function fill(model: Model, checkpoint: Uint8Array): void {
 }
 
 async function load(setup: ChildSetup, checkpoint: Uint8Array): Promise<Model> {
-  openLibrary(setup.libraryPath, { threads: setup.threads });
+  openLibrary(setup.libraryPath, { threads: setup.threads, device: setup.device });
   Deno.permissions.revokeSync({ name: "ffi" });
   const module: TrainModule = await import(setup.trainUrl);
   Deno.permissions.revokeSync({ name: "read" });

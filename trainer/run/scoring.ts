@@ -25,8 +25,6 @@ export interface ScoringOutcome {
   stderr: string;
 }
 
-/** Logits of one batch, at most; a row is scored in any case. */
-const BATCH_ELEMENTS = 2 ** 25;
 /** A whole number from 0 to `below` − 1 that nobody can foresee. */
 function randomBelow(below: number): number {
   return Math.floor(crypto.getRandomValues(new Uint32Array(1))[0] / 2 ** 32 * below);
@@ -54,14 +52,14 @@ class Scoring {
   #done = 0;
 
   constructor(readonly options: ScoringOptions, readonly evaluators: Evaluator[]) {
-    const { tokens, setup } = options;
+    const { tokens, setup, batchElements } = options;
     this.#length = setup.sequenceLength;
     this.#width = this.#length + 1;
     this.#rows = tokens.length / this.#width;
     this.#nats = new Float32Array(this.#rows * this.#length);
     this.#hashes = new BigUint64Array(this.#rows * this.#length);
     this.#owner = new Uint8Array(this.#rows);
-    const fitting = Math.floor(BATCH_ELEMENTS / (this.#length * setup.vocabSize));
+    const fitting = Math.floor(batchElements / (this.#length * setup.vocabSize));
     // Two batches a process or more, where there are rows for that: a row must get other neighbours in pass 2.
     const quarter = Math.ceil(this.#rows / 4);
     this.#batchRows = Math.max(1, Math.min(BATCH_ROWS, fitting, quarter));

@@ -10,6 +10,10 @@ export interface ChildSetup {
   libraryPath: string;
   /** Threads of its pool. */
   threads: number;
+  /** Index of the GPU. */
+  device: number;
+  /** Plans of products (`cuda/plans.ts`), "" for none: by value, so that no child can change them. */
+  plans: string;
   /** URL of the file under test. */
   trainUrl: string;
   /** Folders whose reading is given up after the import. */

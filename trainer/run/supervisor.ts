@@ -20,6 +20,9 @@ import type { RunEvents, RunOptions, RunResult, RunStatus } from "./types.ts";
  */
 export const evaluatorLogName = "evaluator-stderr.log";
 
+/** Logits of one batch of the scoring: what fits beside other programs, and keeps a GPU busy. */
+const BATCH_ELEMENTS = { cpu: 2 ** 25, cuda: 2 ** 29 } as const;
+
 /** Longest checkpoint that is scored. */
 const MAX_CHECKPOINT_BYTES = 2 ** 34;
 
@@ -150,7 +153,9 @@ async function execute(options: RunOptions, budget: Budget, events: RunEvents, r
     seed: options.seed >>> 0,
     vocabSize: dataset.vocabSize,
     sequenceLength: dataset.sequenceLength,
-    dtype: "f32" as const,
+    dtype: options.dtype ?? (options.device === "cuda" ? "bf16" as const : "f32" as const),
+    device: options.deviceIndex ?? 0,
+    plans: options.plans ?? "",
     overrides: options.configOverrides ?? {},
   };
 
@@ -178,6 +183,7 @@ async function execute(options: RunOptions, budget: Budget, events: RunEvents, r
     tokens: dataset.readRows("val", firstRows(rows)),
     tokenBytes: dataset.tokenBytes,
     stallSeconds: options.evaluationStallSeconds ?? 60,
+    batchElements: BATCH_ELEMENTS[options.device],
     limitSeconds: scoringLimit(result, budget, rows, dataset.sequenceLength),
     signal: options.signal,
     progress: events.scored,

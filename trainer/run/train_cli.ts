@@ -6,6 +6,7 @@
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { type DeviceChoice, parseDevice, showChoice } from "../../cuda/device.ts";
 import { DataError, reasonOf, requirePermissions } from "../data/error.ts";
 import { resolveHome } from "../data/home.ts";
 import { defaultPreset, presetNames, presetOf } from "../presets.ts";
@@ -28,7 +29,7 @@ usage: deno task train [options]
   --out FOLDER       for checkpoint.safetensors, clock.json and stderr.log; new, empty, or of an earlier run
                      (default: a new one in runs/ of RESEARCHSWARM_HOME); evaluator-stderr.log, where there is
                      one, can hold validation rows and is not for agents
-  --device DEVICE    cpu (default)
+  --device DEVICE    auto | cpu | cuda | cuda:N (default: RESEARCHSWARM_DEVICE, else auto, a GPU where one answers)
   --threads N        threads to use (default: all)
   --help             this text
 
@@ -186,9 +187,7 @@ function readCommand(values: Values) {
   if (values.source !== undefined && values.data !== undefined) {
     throw new UsageError("--source and --data exclude each other");
   }
-  if (values.device !== undefined && values.device !== "cpu") {
-    throw new UsageError(`--device must be cpu, got "${values.device}"`);
-  }
+  if (values.device !== undefined) parseDevice(values.device);
   const preset = presetOf(values.preset ?? defaultPreset("cpu"));
   const home = resolveHome();
   requirePermissions("train", [
@@ -199,7 +198,6 @@ function readCommand(values: Values) {
   const options = {
     codeRoot: fileURLToPath(new URL("../..", import.meta.url)),
     runFolder: runFolderOf(values, home),
-    device: "cpu" as const,
     ...budgetFlags(values, preset.budgetSeconds),
     seed: number(values, "seed", 0, 2 ** 32 - 1) ?? 42,
     configOverrides: values.preset === undefined ? {} : preset.config,
@@ -218,7 +216,13 @@ async function provide(root: string, values: Values, preset: string, home: strin
   const dataset = values.data === undefined
     ? lineOf(await task(root, args, home, signal), "dataset:")
     : resolve(values.data);
-  return { libraryPath: lineOf(await task(root, ["build"], home, signal), ""), dataset };
+  const device = values.device === undefined ? [] : ["--device", values.device];
+  const choice: DeviceChoice = JSON.parse(lineOf(await task(root, ["device", ...device], home, signal), ""));
+  console.error(showChoice(choice));
+  const plans = choice.device === "cuda"
+    ? await task(root, ["tune", "--once", "--preset", preset, ...device], home, signal)
+    : "";
+  return { libraryPath: choice.libraryPath, device: choice.device, deviceIndex: choice.index, plans, dataset };
 }
 
 /** @returns the exit code */

@@ -38,6 +38,12 @@ export interface RunOptions {
   libraryPath: string;
   /** Which build of the library computes. */
   device: "cpu" | "cuda";
+  /** Index of the GPU; 0 by default. */
+  deviceIndex?: number;
+  /** Plans of products (`cuda/plans.ts`); none by default. */
+  plans?: string;
+  /** Element type of activations; bf16 on CUDA and f32 on the CPU by default. */
+  dtype?: "f32" | "bf16";
   /** Folder of the prepared data set. */
   dataset: string;
   /** What ends the training, one of three: seconds, … */

@@ -10,7 +10,7 @@ import { check, library, openLibrary } from "../../cuda/lib.ts";
 import type { Batch, Config, Model, Run, TrainModule } from "../contract.ts";
 import { inputsAndTargets } from "../data/evaluate.ts";
 import { saveWeights } from "../nn.ts";
-import { keep, scope, ShapeError, Tensor } from "../tensor.ts";
+import { keep, repeatable, scope, ShapeError, Tensor } from "../tensor.ts";
 import { encodeFrame, encodeJson, Frame, type FrameKind, readFrameSync, writeAllSync } from "./protocol.ts";
 import type { WorkerSetup } from "./setups.ts";
 
@@ -90,7 +90,7 @@ class WorkerRun implements Run {
     if (Deno.ppid !== parent) exit(1);
     this.#inStep = true;
     try {
-      scope(fn);
+      repeatable(() => scope(fn));
     } finally {
       this.#inStep = false;
       this.#fresh = true;
@@ -161,7 +161,7 @@ try {
   const frame = readFrameSync(readStdin);
   if (frame?.kind !== Frame.setup) exit(1);
   const setup: WorkerSetup = JSON.parse(new TextDecoder().decode(frame.payload));
-  openLibrary(setup.libraryPath, { threads: setup.threads });
+  openLibrary(setup.libraryPath, { threads: setup.threads, device: setup.device, plans: setup.plans });
   // A file that hangs cannot notice that nobody waits for it. Where the system has no such thing, step() still looks.
   library().symbols.rs_end_with_parent();
   revoke({ name: "ffi" });
