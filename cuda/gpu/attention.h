@@ -1,23 +1,42 @@
-// What the attention kernels share: sizes, and the entry points of those for one family of GPUs.
+// What the attention kernels share: sizes, and the entry points of those for one family of GPUs, for tensor cores in
+// general, and for any sizes. attention.cu chooses between them.
 #pragma once
 #include "gpu.h"
 
 namespace rs::gpu {
 
 // q, y, dy, dq are [B,T,H,D]; k, v, dk, dv [B,T,G,D]; lse and delta [B,H,T]. Query head h reads key/value head h·G/H,
-// rounded down; position t sees max(0, t−window) … t; scores are multiplied by `scale`; lse is the natural logarithm of the
-// sum of exponentials. delta[b,h,t] = Σ dy·y over D.
+// rounded down; position t sees max(0, t−window) … t; scores are multiplied by `scale`; lse is the natural logarithm of
+// the sum of exponentials. delta[b,h,t] = Σ dy·y over D. The window is at most T−1.
 struct AttentionShape {
   int32_t b, t, h, g, d, window;
   float scale;
 };
 
-// Hopper (hopper/attention_*.cu): bfloat16, D 64 or 128, every address a multiple of 16.
+// Hopper (hopper/attention_*.cu): bfloat16, D 64 or 128, every address a multiple of 16, a positive scale.
 void hopper_attention_forward(bf16* y, float* lse, const bf16* q, const bf16* k, const bf16* v,
                               const AttentionShape& shape);
 void hopper_attention_query_gradient(bf16* dq, const float* delta, const bf16* dy, const float* lse, const bf16* q,
                                      const bf16* k, const bf16* v, const AttentionShape& shape);
 void hopper_attention_key_value_gradient(bf16* dk, bf16* dv, const float* delta, const bf16* dy, const float* lse,
                                          const bf16* q, const bf16* k, const bf16* v, const AttentionShape& shape);
+
+// The same with the tensor cores of any GPU since sm_80 (attention_portable.cu), under the same conditions.
+void portable_attention_forward(bf16* y, float* lse, const bf16* q, const bf16* k, const bf16* v,
+                                const AttentionShape& shape);
+void portable_attention_query_gradient(bf16* dq, const float* delta, const bf16* dy, const float* lse, const bf16* q,
+                                       const bf16* k, const bf16* v, const AttentionShape& shape);
+void portable_attention_key_value_gradient(bf16* dk, bf16* dv, const float* delta, const bf16* dy, const float* lse,
+                                           const bf16* q, const bf16* k, const bf16* v, const AttentionShape& shape);
+
+// Any D, address and scale, in float32 arithmetic (attention_plain.cu). T is float or bf16.
+template <class T>
+void plain_attention_forward(T* y, float* lse, const T* q, const T* k, const T* v, const AttentionShape& shape);
+template <class T>
+void plain_attention_query_gradient(T* dq, const float* delta, const T* dy, const float* lse, const T* q, const T* k,
+                                    const T* v, const AttentionShape& shape);
+template <class T>
+void plain_attention_key_value_gradient(T* dk, T* dv, const float* delta, const T* dy, const float* lse, const T* q,
+                                        const T* k, const T* v, const AttentionShape& shape);
 
 }  // namespace rs::gpu

@@ -1,0 +1,174 @@
+// Causal softmax attention: which kernels run (see attention.h), and delta = Σ dy·y of each query, which both gradients
+// need. Nowhere is there memory of T×T.
+#include <algorithm>
+#include <optional>
+#include <type_traits>
+
+#include "attention.h"
+
+namespace rs::gpu {
+
+namespace {
+
+constexpr int delta_threads = 256, delta_rows = 4;  // rows of a lane at once: loads in flight
+
+// So many lanes share a row, eight columns each at a time. Rows are numbered as they lie: heads, then time, then the
+// batch.
+template <class T, int Lanes>
+__global__ void __launch_bounds__(delta_threads)
+attention_delta_kernel(float* delta, const T* dy, const T* y, AttentionShape s, int64_t rows, bool wide) {
+  constexpr int groups = delta_threads / Lanes;
+  const int lane = threadIdx.x % Lanes, group = threadIdx.x / Lanes;
+  const int64_t first = int64_t{blockIdx.x} * groups * delta_rows;
+  float sum[delta_rows] = {};
+  for (int64_t column = lane * 8; column < s.d; column += Lanes * 8) {
+    float a[delta_rows][8], b[delta_rows][8];
+#pragma unroll
+    for (int i = 0; i < delta_rows; i++) {
+      const int64_t row = first + i * groups + group;
+      const int count = row < rows ? int(s.d - column) : 0;
+      load8(a[i], dy + row * s.d + column, count, wide);
+      load8(b[i], y + row * s.d + column, count, wide);
+    }
+#pragma unroll
+    for (int i = 0; i < delta_rows; i++)
+#pragma unroll
+      for (int j = 0; j < 8; j++) sum[i] = fmaf(a[i][j], b[i][j], sum[i]);
+  }
+#pragma unroll
+  for (int i = 0; i < delta_rows; i++)
+#pragma unroll
+    for (int offset = Lanes / 2; offset > 0; offset /= 2) sum[i] += __shfl_xor_sync(0xffffffffu, sum[i], offset);
+  if (lane != 0) return;
+  // One division of 64 bits a block; rows are few steps ahead of its first.
+  const int64_t first_time = first / s.h, batch = first_time / s.t;  // times over the whole batch
+  const unsigned head = unsigned(first % s.h), time = unsigned(first_time % s.t);
+#pragma unroll
+  for (int i = 0; i < delta_rows; i++) {
+    const int ahead = i * groups + group;
+    if (first + ahead >= rows) break;
+    const unsigned at_head = head + unsigned(ahead), at_time = time + at_head / unsigned(s.h);
+    const int64_t item = (batch + at_time / unsigned(s.t)) * s.h + at_head % unsigned(s.h);
+    delta[item * s.t + at_time % unsigned(s.t)] = sum[i];
+  }
+}
+
+template <class T, int Lanes>
+void launch_delta(float* delta, const T* dy, const T* y, const AttentionShape& s) {
+  const int64_t rows = int64_t{s.b} * s.t * s.h;
+  const Launch shape{dim3(unsigned(ceil_div(rows, delta_threads / Lanes * delta_rows))), dim3(delta_threads)};
+  launch(attention_delta_kernel<T, Lanes>, shape, delta, dy, y, s, rows, wide_access(s.d, dy, y));
+}
+
+// An operand where 16-byte accesses reach it: the tensor's own elements or, for a view at an odd place, a copy of them.
+// So one set of kernels serves every address, with the same bits.
+template <class T>
+class AlignedInput {
+ public:
+  explicit AlignedInput(const Tensor* x) : data_(elements<T>(x)) {
+    if (wide_access(0, data_)) return;
+    const size_t bytes = size_t(x->count) * sizeof(T);
+    copy_.emplace(bytes);
+    enqueue_copy(copy_->data(), x->data, bytes);
+    data_ = static_cast<const T*>(copy_->data());
+  }
+  operator const T*() const { return data_; }
+
+ private:
+  std::optional<Scratch> copy_;
+  const T* data_;
+};
+template <class T>
+class AlignedOutput {
+ public:
+  explicit AlignedOutput(Tensor* x) : x_(x), data_(elements<T>(x)) {
+    if (wide_access(0, data_)) return;
+    copy_.emplace(bytes());
+    data_ = static_cast<T*>(copy_->data());
+  }
+  operator T*() const { return data_; }
+  void finish() {  // once it was written
+    if (copy_) enqueue_copy(x_->data, data_, bytes());
+  }
+
+ private:
+  size_t bytes() const { return size_t(x_->count) * sizeof(T); }
+  std::optional<Scratch> copy_;
+  Tensor* x_;
+  T* data_;
+};
+
+AttentionShape shape_of(int32_t b, int32_t t, int32_t h, int32_t g, int32_t d, int32_t window, double scale) {
+  return {b, t, h, g, d, std::min(window, t - 1), float(scale)};
+}
+
+// The kernels for tensor cores take the largest product of a row for its largest score, so the scale must be positive.
+bool fits_tensor_cores(const Tensor* q, const AttentionShape& s) {
+  return q->dtype == RS_BF16 && (s.d == 64 || s.d == 128) && s.scale > 0;
+}
+// The copy engine takes strides below 2^40 bytes.
+bool fits_hopper(const AttentionShape& s) {
+  return has_hopper_kernels() && int64_t{s.t} * s.h * s.d * int64_t{sizeof(bf16)} < int64_t{1} << 40;
+}
+
+// Query–key pairs of one head: exact, so that the count does not depend on the build.
+double pairs(const AttentionShape& s) {
+  const double most = s.window + 1.0;  // of one query
+  return most * (most + 1) / 2 + (s.t - most) * most;
+}
+
+}  // namespace
+
+void attention_forward(Tensor* y, Tensor* lse, const Tensor* q, const Tensor* k, const Tensor* v, int32_t b, int32_t t,
+                       int32_t h, int32_t g, int32_t d, int32_t window, double scale) {
+  const AttentionShape s = shape_of(b, t, h, g, d, window, scale);
+  if (fits_tensor_cores(q, s)) {
+    AlignedOutput<bf16> to(y);
+    AlignedOutput<float> sums(lse);
+    const AlignedInput<bf16> query(q), key(k), value(v);
+    (fits_hopper(s) ? hopper_attention_forward : portable_attention_forward)(to, sums, query, key, value, s);
+    to.finish();
+    sums.finish();
+  } else {
+    with_float(q->dtype, [&](auto* type) {
+      using T = std::remove_pointer_t<decltype(type)>;
+      plain_attention_forward<T>(elements<T>(y), lse->f32(), elements<T>(q), elements<T>(k), elements<T>(v), s);
+    });
+  }
+  count_operations(4.0 * d * b * h * pairs(s));
+}
+
+void attention_backward(Tensor* dq, Tensor* dk, Tensor* dv, const Tensor* dy, const Tensor* y, const Tensor* lse,
+                        const Tensor* q, const Tensor* k, const Tensor* v, int32_t b, int32_t t, int32_t h, int32_t g,
+                        int32_t d, int32_t window, double scale) {
+  const AttentionShape s = shape_of(b, t, h, g, d, window, scale);
+  const Scratch levels(size_t(b) * size_t(h) * size_t(t) * sizeof(float));
+  float* delta = levels.f32();
+  if (fits_tensor_cores(q, s)) {
+    AlignedOutput<bf16> to_query(dq), to_key(dk), to_value(dv);
+    const AlignedInput<bf16> from(dy), output(y), query(q), key(k), value(v);
+    const AlignedInput<float> sums(lse);
+    if (d == 64) launch_delta<bf16, 8>(delta, from, output, s);
+    else launch_delta<bf16, 16>(delta, from, output, s);
+    const bool hopper = fits_hopper(s);
+    (hopper ? hopper_attention_query_gradient : portable_attention_query_gradient)(to_query, delta, from, sums, query,
+                                                                                   key, value, s);
+    (hopper ? hopper_attention_key_value_gradient : portable_attention_key_value_gradient)(
+        to_key, to_value, delta, from, sums, query, key, value, s);
+    to_query.finish();
+    to_key.finish();
+    to_value.finish();
+  } else {
+    with_float(q->dtype, [&](auto* type) {
+      using T = std::remove_pointer_t<decltype(type)>;
+      const T *from = elements<T>(dy), *query = elements<T>(q), *key = elements<T>(k), *value = elements<T>(v);
+      launch_delta<T, 32>(delta, from, elements<T>(y), s);
+      plain_attention_query_gradient<T>(elements<T>(dq), delta, from, lse->f32(), query, key, value, s);
+      plain_attention_key_value_gradient<T>(elements<T>(dk), elements<T>(dv), delta, from, lse->f32(), query, key,
+                                            value, s);
+    });
+  }
+  count_operations(10.0 * d * b * h * pairs(s));
+}
+
+}  // namespace rs::gpu
