@@ -68,7 +68,7 @@ async function whyNoDriver(): Promise<string> {
   for (const path of ["/proc/driver/nvidia/version", "/dev/nvidiactl", "/dev/dxg"]) {
     if (await Deno.stat(path).then(() => true, () => false)) return "";
   }
-  return "no NVIDIA driver is loaded";
+  return NO_DRIVER;
 }
 
 const choiceOf = (library: Library, index: number, home: string, reason = ""): DeviceChoice => ({
@@ -109,18 +109,25 @@ export async function chooseDevice(
   return choiceOf(openLibrary(path, { threads }), 0, home, reason);
 }
 
+const NO_DRIVER = "no NVIDIA driver is loaded";
+
 /** One line for a person: what computes, and why it is not a GPU. */
 export function showChoice({ description, reason }: Pick<DeviceChoice, "description" | "reason">): string {
   return `device: ${description}${reason === "" ? "" : ` (not CUDA: ${reason})`}`;
 }
 
+/** Says on stderr what computes, where that is no matter of course: the CPU of a machine without a GPU is. */
+export function announceChoice(choice: Pick<DeviceChoice, "device" | "description" | "reason">): void {
+  if (choice.device === "cuda" || !["", NO_DRIVER].includes(choice.reason)) console.error(showChoice(choice));
+}
+
 /**
- * Chooses as `chooseDevice` does, loads the plans of the device, and says on stderr what computes.
+ * Chooses as `chooseDevice` does, loads the plans of the device, and says on stderr what computes where it matters.
  * @returns the library, open and current
  */
 export async function openDevice(flag: string | undefined, threads?: number): Promise<Library> {
   const choice = await chooseDevice(resolveHome(), wishedDevice(flag), { threads });
-  console.error(showChoice(choice));
+  announceChoice(choice);
   return openLibrary(choice.libraryPath, { plans: readPlans(choice.plansPath) });
 }
 

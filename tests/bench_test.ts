@@ -23,7 +23,8 @@ Deno.test("bench train prints what is compared with the peer", async () => {
   // The head starts near zero: the first loss is that of a uniform guess.
   assert(Math.abs(value("train_loss") - Math.log(presets["cpu-tiny"].vocabSize)) < 0.01);
   assert(value("tokens_per_second") > 0 && value("time_over_floor") > 0.9);
-  assert.match(out, /^matmul +\d+ +\d+\.\d+ s +\d+\.\d %$/m);
+  assert.match(out, /^matmul +\d+\.\d calls +\d+\.\d+ ms +\d+\.\d %$/m);
+  assert.match(out, /^phase products: \d+\.\d+ ms a step$/m);
 });
 
 Deno.test("bench train takes exported rows, scores others and writes a curve", async () => {

@@ -52,7 +52,14 @@ async function build(
   flags = ["--allow-read", "--allow-write", "--allow-run=cmake"],
 ) {
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "--no-prompt", "--no-check", ...flags, script, ...(args.length > 0 ? args : ["--home", home])],
+    args: [
+      "run",
+      "--no-prompt",
+      "--no-check",
+      ...flags,
+      script,
+      ...(args.length > 0 ? args : ["--home", home, "--device", "cpu"]),
+    ],
     env: { PATH: `${bin}:/bin:/usr/bin`, NO_COLOR: "1" },
   }).output();
   const text = (bytes: Uint8Array<ArrayBuffer>) => new TextDecoder().decode(bytes).trim().split("\n");

@@ -14,7 +14,7 @@ const layers: [name: string, pattern: RegExp][] = [
   ["tensor layer", /^trainer\/(ops\/.*|tensor|tape|autograd|nn|optim|schedule|safetensors|contract)(\.ts)?$/],
   ["harness", /^trainer\/(data\/.*|tokenizer|tokenizer_files|_utf8|prepare|presets|space)(\.ts)?$/],
   ["train.ts", /^trainer\/train\.ts$/],
-  ["run", /^trainer\/(run\/.*|parity\.ts|bench\.ts|bench\/.*)$/],
+  ["run", /^trainer\/(run\/.*|parity\.ts|tune\.ts|bench\.ts|bench\/.*)$/],
   ["overnight", /^trainer\/overnight\//],
   ["report", /^trainer\/report\//],
   ["router", /^router\/(?!training\/)/],
@@ -33,7 +33,7 @@ const forbidden: [from: string, to: RegExp][] = [
   ["router", /^(cuda|trainer)\//],
 ];
 /** Tools that a person runs on train.ts itself; they are no part of a session. */
-const tools = /^trainer\/(parity|bench|bench\/train)\.ts$/;
+const tools = /^trainer\/(parity|tune|bench|bench\/(train|run))\.ts$/;
 
 interface Graph {
   edges: Map<string, string[]>;

@@ -43,7 +43,7 @@ const mistakes: [string, string[], RegExp][] = [
   ["a seed that is too large", ["--seed", "4294967296"], /--seed needs a whole number from 0 to 4294967295/],
   ["steps and seconds", ["--steps", "3", "--seconds", "3"], /--seconds and --steps exclude each other/],
   ["source and data", ["--source", "sotu", "--data", "x"], /--source and --data exclude each other/],
-  ["a device that is not there", ["--device", "tpu"], /--device must be cpu, got "tpu"/],
+  ["a device that is not there", ["--device", "tpu"], /the device must be auto, cpu, cuda or cuda:N, got "tpu"/],
   ["a clock that is missing", ["--clock", "none.json"], /--clock none\.json: /],
   ["a clock that is none", ["--clock", "data/manifest.json"], /a clock is an array/],
   ["a folder that holds something else", ["--out", "data"], /--out .*data holds .*: name a new folder/],

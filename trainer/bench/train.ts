@@ -179,6 +179,7 @@ export async function benchTrainCommand(args: string[]): Promise<void> {
   const config = { ...literals, ...sizes } as GptConfig;
   const rows = options.rows === undefined ? null : await readRows(options.rows, sequenceLength, vocabSize);
   const library = await openDevice(options.device, options.threads);
+  console.error(`${library.description}, preset ${options.preset}`);
   const dtype = options.dtype ?? (library.device === "cuda" ? "bf16" : "f32");
   const setup: Setup<GptConfig> = { seed: options.seed, vocabSize, sequenceLength, dtype, config };
 

@@ -7,7 +7,7 @@ import { createHash } from "node:crypto";
 import { cpus } from "node:os";
 import { join, resolve } from "node:path";
 import { DatabaseError, SessionStore } from "../../memory/mod.ts";
-import type { DeviceChoice } from "../../cuda/device.ts";
+import { announceChoice, type DeviceChoice } from "../../cuda/device.ts";
 import type { Config } from "../contract.ts";
 import { openDataset } from "../data/dataset.ts";
 import { presetOf } from "../presets.ts";
@@ -165,6 +165,7 @@ async function provide(
   const device = settings.device === "" ? [] : ["--device", settings.device];
   const said = await task(workspace.folder, ["device", ...device], place.home, progress);
   const choice: DeviceChoice = JSON.parse(said.trim().split("\n").at(-1) ?? "");
+  announceChoice(choice);
   const plans = choice.device === "cuda"
     ? await task(workspace.folder, ["tune", "--once", "--preset", settings.preset, ...device], place.home, progress)
     : "";

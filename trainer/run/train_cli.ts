@@ -6,7 +6,7 @@
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { type DeviceChoice, parseDevice, showChoice } from "../../cuda/device.ts";
+import { announceChoice, type DeviceChoice, parseDevice } from "../../cuda/device.ts";
 import { DataError, reasonOf, requirePermissions } from "../data/error.ts";
 import { resolveHome } from "../data/home.ts";
 import { defaultPreset, presetNames, presetOf } from "../presets.ts";
@@ -218,7 +218,7 @@ async function provide(root: string, values: Values, preset: string, home: strin
     : resolve(values.data);
   const device = values.device === undefined ? [] : ["--device", values.device];
   const choice: DeviceChoice = JSON.parse(lineOf(await task(root, ["device", ...device], home, signal), ""));
-  console.error(showChoice(choice));
+  announceChoice(choice);
   const plans = choice.device === "cuda"
     ? await task(root, ["tune", "--once", "--preset", preset, ...device], home, signal)
     : "";

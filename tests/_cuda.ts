@@ -1,0 +1,42 @@
+/**
+ * The CUDA library for tests: built and opened where a GPU answers; elsewhere each test says once why it is skipped.
+ * @module
+ */
+import { chooseDevice, parseDevice } from "../cuda/device.ts";
+import { resolveHome } from "../cuda/home.ts";
+import { check, type Library, openLibrary } from "../cuda/lib.ts";
+
+const choice = await chooseDevice(resolveHome(), parseDevice("auto"), { onProgress: () => {} });
+
+/** Why there is no GPU, or "". */
+export const noCuda: string = choice.device === "cuda" ? "" : choice.reason;
+if (noCuda) console.log(`no CUDA: ${noCuda}: tests that need a GPU are skipped`);
+
+/** Where the library lies. */
+export const cudaLibraryPath: string = choice.libraryPath;
+
+/** The library, opened and current, with guard words behind every buffer. */
+export function cudaLibrary(): Library {
+  const library = openLibrary(cudaLibraryPath);
+  check(library.symbols.rs_memory_set_guards(1), "memory_set_guards");
+  return library;
+}
+
+/** A test that needs a GPU. */
+export function cudaTest(name: string, fn: () => void | Promise<void>): void {
+  Deno.test({ name: `CUDA: ${name}`, ignore: noCuda !== "", fn });
+}
+
+/** Numbers rounded to bfloat16 (to nearest, ties to even), as its bits. */
+export function toBf16(values: ArrayLike<number>): Uint16Array<ArrayBuffer> {
+  const bits = new Uint32Array(Float32Array.from(values).buffer);
+  return Uint16Array.from(bits, (word) => {
+    if ((word & 0x7fffffff) > 0x7f800000) return (word >>> 16) | 0x40;
+    return (word + 0x7fff + ((word >>> 16) & 1)) >>> 16;
+  });
+}
+
+/** bfloat16 bits as numbers. */
+export function fromBf16(bits: Uint16Array): Float32Array<ArrayBuffer> {
+  return new Float32Array(Uint32Array.from(bits, (half) => half << 16).buffer);
+}
