@@ -1,0 +1,101 @@
+// Products on Hopper: what fits, tensor maps, and which tiles. The kernel is in product_kernel.h.
+#include "product.h"
+
+#include "product_kernel.h"
+
+namespace rs::gpu {
+namespace {
+
+using WideTiles = product::Tiling<256, 4, 2, 2, 8>;
+using NarrowTiles = product::Tiling<128, 6, 2, 2, 8>;
+
+// A row-major matrix in boxes of 64 columns by `rows` rows, as it is.
+CUtensorMap matrix_map(const bf16* data, int64_t rows, int64_t columns, int32_t box_rows) {
+  const int64_t sizes[] = {columns, rows}, strides[] = {columns};
+  const int32_t box[] = {64, box_rows};
+  return tensor_map(data, 2, sizes, strides, box);
+}
+
+// The same with five axes. With `grouped` (rows a multiple of 32), row 32g + 8i + 2j + e of a box (i, j < 4, e < 2) is
+// row 32g + 8j + 2i + e of the matrix: see Output in product_epilogue.h. A box is given by its column and by its first
+// row (second coordinate) or, grouped, by that row / 32 (fifth).
+CUtensorMap five_axes_map(const bf16* data, int64_t rows, int64_t columns, int32_t box_rows, bool grouped) {
+  if (grouped) {
+    const int64_t sizes[] = {columns, 2, 4, 4, rows / 32};
+    const int64_t strides[] = {columns, 8 * columns, 2 * columns, 32 * columns};
+    const int32_t box[] = {64, 2, 4, 4, box_rows / 32};
+    return tensor_map(data, 5, sizes, strides, box);
+  }
+  const int64_t sizes[] = {columns, rows, 1, 1, 1}, strides[] = {columns, columns, columns, columns};
+  const int32_t box[] = {64, box_rows, 1, 1, 1};
+  return tensor_map(data, 5, sizes, strides, box);
+}
+
+template <class T, bool Grouped>
+void enqueue(const HopperProduct& p) {
+  product::Maps maps = {};
+  product::Shape shape = {};
+  int32_t ends[3];
+  for (int i = 0; i < 3; i++) {
+    if (i < p.segments) {
+      const bf16 *a = i == 0 ? p.a : p.more_a[i - 1], *b = i == 0 ? p.b : p.more_b[i - 1];
+      const int32_t k = i == 0 ? p.k : p.more_k[i - 1];
+      maps.a[i] = matrix_map(a, p.m, k, T::rows);
+      maps.b[i] = five_axes_map(b, p.n, k, T::columns / T::cluster, Grouped);
+      shape.steps += int32_t(ceil_div(k, T::step));
+    }
+    ends[i] = shape.steps;
+  }
+  shape.m = p.m, shape.n = p.n, shape.first_ends = ends[0], shape.second_ends = ends[1];
+  shape.column_tiles = int32_t(ceil_div(p.n, T::columns));
+  const int64_t tiles = ceil_div(p.m, T::rows * T::cluster) * shape.column_tiles;
+  const int64_t clusters = multiprocessors() / T::cluster, rest = tiles % clusters;
+  const int64_t halved = !T::turns && rest * 2 <= clusters ? rest : 0;
+  if (tiles + halved > INT32_MAX / 2) fail(RS_UNSUPPORTED, "product of %d x %d: too many tiles", p.m, p.n);
+  shape.whole = int32_t(tiles - halved), shape.items = int32_t(tiles + halved);
+  const unsigned blocks = unsigned((shape.items < clusters ? shape.items : clusters) * T::cluster);
+  with_float(p.c_type, [&](auto* type) {
+    using C = std::remove_pointer_t<decltype(type)>;
+    auto run = [&](auto kernel) {
+      launch(kernel, Launch{blocks, 384, T::shared_bytes, T::cluster}, static_cast<C*>(p.c),
+             static_cast<const C*>(p.aux), maps, shape);
+    };
+    switch (p.epilogue) {
+      case RS_EPILOGUE_RELU2: return run(product::product_kernel<T, RS_EPILOGUE_RELU2, C, Grouped>);
+      case RS_EPILOGUE_RELU2_BACKWARD: return run(product::product_kernel<T, RS_EPILOGUE_RELU2_BACKWARD, C, Grouped>);
+      case RS_EPILOGUE_ADD_AUX: return run(product::product_kernel<T, RS_EPILOGUE_ADD_AUX, C, Grouped>);
+      default: return run(product::product_kernel<T, RS_EPILOGUE_NONE, C, Grouped>);
+    }
+  });
+}
+
+bool aligned(const void* p) { return reinterpret_cast<uintptr_t>(p) % 16 == 0; }
+
+}  // namespace
+
+bool hopper_product_supports(const HopperProduct& p) {
+  const bool with_aux = p.epilogue == RS_EPILOGUE_RELU2_BACKWARD || p.epilogue == RS_EPILOGUE_ADD_AUX;
+  if (p.m < 1 || p.m > INT32_MAX - 1024 || p.n < 64 || p.n > INT32_MAX - 1024 || p.n % 8 != 0) return false;
+  if (p.segments < 1 || p.segments > 3 || !aligned(p.c) || (with_aux && (p.aux == nullptr || !aligned(p.aux))))
+    return false;
+  for (int i = 0; i < p.segments; i++) {
+    const bf16 *a = i == 0 ? p.a : p.more_a[i - 1], *b = i == 0 ? p.b : p.more_b[i - 1];
+    const int32_t k = i == 0 ? p.k : p.more_k[i - 1];
+    if (k < 8 || k > (1 << 28) || k % 8 != 0 || !aligned(a) || !aligned(b)) return false;
+  }
+  return true;
+}
+
+void hopper_product(const HopperProduct& p) {
+  // Wide tiles load less for each operation; they lose where they cover columns that do not exist.
+  const bool narrow = p.n < 1024 && ceil_div(p.n, 128) % 2 == 1;
+  if (p.n % 32 != 0) {
+    enqueue<NarrowTiles, false>(p);
+  } else if (narrow) {
+    enqueue<NarrowTiles, true>(p);
+  } else {
+    enqueue<WideTiles, true>(p);
+  }
+}
+
+}  // namespace rs::gpu

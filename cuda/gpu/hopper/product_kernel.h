@@ -1,0 +1,232 @@
+// The kernel of a product. A block keeps running tile after tile: one thread of its first warpgroup brings panels of a
+// and b into a ring of stages and runs ahead into the next tile while two other warpgroups multiply. Sums over k are
+// made by one chain of m64nNk16 instructions in the order of k, whatever the tile.
+#pragma once
+#include "product_copies.h"
+#include "product_epilogue.h"
+
+namespace rs::gpu::product {
+
+// Both warpgroups share a tile of 128×columns, 64 rows each, so b's panel is read into shared memory once for both; the
+// second runs `Lag` steps of k behind the first, so that one multiplies while the other stores. The blocks of a cluster
+// have tiles below each other and bring b's panel together.
+// Turns: each warpgroup has tiles of 128×columns of its own and they take turns in multiplying.
+template <int Columns, int Stages, int Cluster, int Lag, int Ahead, bool Turns = false>
+struct Tiling {
+  static constexpr int rows = 128, columns = Columns, stages = Stages, cluster = Cluster, lag = Lag;
+  static constexpr int ahead = Ahead;  // steps of k by which a is prefetched into the L2 cache; 0: not at all
+  static constexpr bool turns = Turns;
+  static constexpr int blocks = Turns ? 2 : 1;  // of 64 rows, of a warpgroup
+  static constexpr int step = 64;               // of k
+  static constexpr int a_bytes = rows * step * 2, b_bytes = Columns * step * 2, stage_bytes = a_bytes + b_bytes;
+  static constexpr int shared_bytes = 1024 + Stages * stage_bytes + 2 * Stages * 8;
+  static constexpr int releases = (Turns ? 4 : 8) * Cluster;  // of a stage: one of each warp that reads it
+};
+
+struct Maps {
+  CUtensorMap a[3], b[3];
+};
+
+// Tiles are numbered along n first, so blocks that run together share rows of a. An item of a cluster's work is a tile
+// of each of its blocks; where the last round would leave half of the clusters idle, it is cut into halves: items from
+// `whole` on have 64 rows a block.
+struct Shape {
+  int32_t m, n, column_tiles, items, whole;
+  int32_t steps, first_ends, second_ends;  // of k: all, and where the first and second pair of matrices end
+};
+
+struct Place {
+  int row, column;
+  bool whole;
+};
+
+template <class T>
+__device__ inline Place place_of(const Shape& shape, int item) {
+  const int rank = blockIdx.x % T::cluster;
+  const bool whole = item < shape.whole;
+  const int tile = whole ? item : shape.whole + (item - shape.whole) / 2, half = whole ? 0 : (item - shape.whole) % 2;
+  const int band = tile / shape.column_tiles, rows = whole ? T::rows : T::rows / 2;
+  return {band * T::cluster * T::rows + (half * T::cluster + rank) * rows,
+          (tile - band * shape.column_tiles) * T::columns, whole};
+}
+
+// Walks over a block's work, one step of k after the other.
+template <class T>
+struct Cursor {
+  int item, step;
+  Place place;
+
+  __device__ Cursor(const Shape& shape) : item(blockIdx.x / T::cluster), step(0), place(place_of<T>(shape, item)) {}
+  __device__ void advance(const Shape& shape) {
+    if (++step < shape.steps) return;
+    step = 0, item += gridDim.x / T::cluster, place = place_of<T>(shape, item);
+  }
+  // Which pair of matrices the step belongs to, and its first column there.
+  __device__ int pair(const Shape& shape) const {
+    return int(step >= shape.first_ends) + int(step >= shape.second_ends);
+  }
+  __device__ int column(const Shape& shape) const {
+    const int which = pair(shape);
+    return T::step * (step - (which == 0 ? 0 : which == 1 ? shape.first_ends : shape.second_ends));
+  }
+};
+
+// The ring: stages and their barriers, and a place in it.
+template <class T>
+struct Ring {
+  uint8_t* stages;
+  uint64_t *full, *empty;
+  int slot = 0;
+  uint32_t parity = 0;
+
+  __device__ explicit Ring(uint8_t* shared)
+      : stages(shared), full(reinterpret_cast<uint64_t*>(shared + T::stages * T::stage_bytes)),
+        empty(full + T::stages) {}
+  __device__ void advance() {
+    if (++slot == T::stages) slot = 0, parity ^= 1;
+  }
+  __device__ void advance(int steps) {
+    const int to = slot + steps;
+    slot = to % T::stages, parity ^= uint32_t(to / T::stages) & 1;
+  }
+  // By all lanes of a warp: it has read the stage.
+  __device__ void release(int which) const {
+    const int lane = threadIdx.x % 32;
+    if constexpr (T::cluster == 1) {
+      if (lane == 0) barrier_arrive(&empty[which]);
+    } else {
+      if (lane < T::cluster) barrier_arrive_at(&empty[which], lane);
+    }
+  }
+};
+
+template <class T, bool Grouped>
+__device__ inline void produce(const Maps& maps, const Shape& shape, Ring<T> ring) {
+  Cursor<T> now(shape), later(shape);
+  for (int i = 0; i < T::ahead; i++) later.advance(shape);
+  constexpr int share = T::columns / T::cluster;  // rows of b that this block brings
+  const int rank = blockIdx.x % T::cluster;
+  for (; now.item < shape.items; now.advance(shape)) {
+    barrier_wait(&ring.empty[ring.slot], ring.parity ^ 1);
+    uint64_t* full = &ring.full[ring.slot];
+    barrier_expect(full, T::stage_bytes);
+    uint8_t* stage = ring.stages + ring.slot * T::stage_bytes;
+    const int pair = now.pair(shape), k = now.column(shape), b_row = now.place.column + rank * share;
+    rs::gpu::load_tile(stage, &maps.a[pair], full, k, now.place.row);
+    stage += T::a_bytes + rank * share * T::step * 2;
+    const int straight = Grouped ? 0 : b_row, grouped = Grouped ? b_row / 32 : 0;
+    if constexpr (T::cluster == 1) {
+      load_tile(stage, &maps.b[pair], full, k, straight, grouped);
+    } else {
+      load_shared_tile(stage, &maps.b[pair], full, k, straight, grouped, uint16_t((1 << T::cluster) - 1));
+    }
+    ring.advance();
+    if constexpr (T::ahead > 0) {
+      // One of the blocks that will share these rows is enough.
+      if (later.item < shape.items && later.place.column == 0)
+        prefetch_tile(&maps.a[later.pair(shape)], later.column(shape), later.place.row);
+      later.advance(shape);
+    }
+  }
+}
+
+template <class T, int Epilogue, class C, bool Grouped>
+__device__ inline void consume(C* c, const C* aux, const Shape& shape, Ring<T> ring) {
+  const int group = threadIdx.x / 128 - 1, lane = threadIdx.x % 32;
+  const int lane_row = threadIdx.x % 128 / 32 * 16 + lane / 4;
+  // With fewer steps than stages the first warpgroup could announce two tiles before the second waited for one.
+  const bool lagging = T::lag > 0 && shape.steps > T::stages;
+  const uint64_t a_start = k_major(shared_address(ring.stages) + (T::turns ? 0 : group * 64 * T::step * 2));
+  const uint64_t b_start = k_major(shared_address(ring.stages) + T::a_bytes);
+  float sums[T::blocks][T::columns / 2];
+  Output<T::blocks, T::columns, Epilogue, C, Grouped> output;
+  if (T::turns && group == 1) named_barrier_arrive(2, 256);
+
+  int turn = 0;
+  for (int item = blockIdx.x / T::cluster; item < shape.items; item += gridDim.x / T::cluster, turn ^= 1) {
+    const Place place = place_of<T>(shape, item);
+    if (T::turns && turn != group) {
+      ring.advance(shape.steps);
+      continue;
+    }
+    if (!T::turns && !place.whole && group == 1) {  // the rows are the other warpgroup's alone
+      for (int step = 0; step < shape.steps; step++, ring.advance()) {
+        barrier_wait(&ring.full[ring.slot], ring.parity);
+        ring.release(ring.slot);
+      }
+      continue;
+    }
+    output.place(c, aux, shape.m, shape.n, place.row + (T::turns ? 0 : 64 * group), place.column, lane_row, lane);
+    const bool lags = lagging && place.whole;
+    if (T::turns) named_barrier(2 + group, 256);
+    if (lags && group == 1) named_barrier(1, 256);
+
+    int last = 0;  // the stage before
+    auto multiply = [&](int begin, int end) {
+#pragma unroll 1
+      for (int step = begin; step < end; step++) {
+        barrier_wait(&ring.full[ring.slot], ring.parity);
+        const uint64_t stage = uint64_t(ring.slot * (T::stage_bytes / 16));
+        products_fence();
+#pragma unroll
+        for (int k = 0; k < T::step / 16; k++)
+#pragma unroll
+          for (int block = 0; block < T::blocks; block++)
+            multiply_add<0>(sums[block], a_start + stage + block * (64 * T::step * 2 / 16) + 2 * k,
+                            b_start + stage + 2 * k, step + k > 0);
+        products_commit();
+        if (step > 0) {
+          products_wait<1>();
+          ring.release(last);
+        }
+        last = ring.slot;
+        ring.advance();
+        if (T::lag > 0 && lags && group == 0 && step == T::lag - 1) named_barrier_arrive(1, 256);
+      }
+    };
+    if constexpr (Grouped && has_aux<Epilogue>) {
+      const int early = shape.steps > 2 ? shape.steps - 2 : 0;
+      multiply(0, early);
+      output.fetch();
+      multiply(early, shape.steps);
+    } else {
+      multiply(0, shape.steps);
+    }
+    if (T::turns) named_barrier_arrive(3 - group, 256);
+    products_wait<0>();
+#pragma unroll
+    for (int block = 0; block < T::blocks; block++) touch(sums[block]);
+    ring.release(last);
+    output.store(sums);
+  }
+}
+
+template <class T, int Epilogue, class C, bool Grouped>
+__global__ void __launch_bounds__(384, 1)
+    product_kernel(C* c, const C* aux, const __grid_constant__ Maps maps, const __grid_constant__ Shape shape) {
+  extern __shared__ uint8_t shared[];
+  Ring<T> ring(shared + (1024 - shared_address(shared) % 1024) % 1024);
+  if (threadIdx.x == 0) {
+    for (int i = 0; i < T::stages; i++) {
+      barrier_create(&ring.full[i], 1);
+      barrier_create(&ring.empty[i], T::releases);
+    }
+    barrier_fence();
+    prefetch_map(&maps.a[0]);
+    prefetch_map(&maps.b[0]);
+  }
+  if constexpr (T::cluster > 1) cluster_barrier();
+  else __syncthreads();
+  if (threadIdx.x < 128) {
+    registers_down<40>();
+    if (threadIdx.x == 0) produce<T, Grouped>(maps, shape, ring);
+  } else {
+    registers_up<232>();
+    consume<T, Epilogue, C, Grouped>(c, aux, shape, ring);
+  }
+  __syncwarp();
+  // No block ends while another may still write to its memory or arrive at its barriers.
+  if constexpr (T::cluster > 1) cluster_barrier();
+}
+
+}  // namespace rs::gpu::product
