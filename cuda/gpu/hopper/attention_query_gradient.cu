@@ -1,0 +1,177 @@
+// The gradient of causal attention with respect to the queries: dq = scale·dS·k, where dS = P∘(dy·vᵀ − delta) and
+// P = exp(scale·q·kᵀ − lse). Three products for each block of keys; weights never leave registers. One warpgroup brings
+// tiles by TMA, two multiply in turns, so that one's exponentials hide behind the other's products.
+#include "attention_common.h"
+
+namespace rs::gpu {
+
+namespace {
+
+template <int D>
+struct QueryGradientShared {
+  static constexpr uint32_t query_bytes = half_rows * D * 2, block_bytes = tile_rows * D * 2;
+  static constexpr int stages = 2;
+  uint8_t query[2][2][query_bytes];  // of each warpgroup: q and dy
+  uint8_t key[stages][block_bytes];
+  uint8_t value[stages][block_bytes];
+  uint8_t result[2][query_bytes];
+  uint64_t query_full[2], query_empty[2], key_full[stages], key_empty[stages], value_full[stages], value_empty[stages];
+};
+
+template <int D>
+__global__ void __launch_bounds__(384, 1)
+    attention_query_gradient_kernel(const __grid_constant__ CUtensorMap dq_map, const float* delta, const float* lse,
+                                    const __grid_constant__ CUtensorMap dy_map,
+                                    const __grid_constant__ CUtensorMap q_map,
+                                    const __grid_constant__ CUtensorMap k_map,
+                                    const __grid_constant__ CUtensorMap v_map, AttentionShape shape, TileOrder order) {
+  using Shared = QueryGradientShared<D>;
+  extern __shared__ uint8_t dynamic_shared[];
+  Shared& shared = *reinterpret_cast<Shared*>(dynamic_shared + (-shared_address(dynamic_shared) & 1023));
+  const int warpgroup = __shfl_sync(0xffffffffu, int(threadIdx.x) / 128, 0);
+  const int lane = threadIdx.x % 32;
+
+  if (threadIdx.x == 0) {
+    for (int i = 0; i < 2; i++) {
+      barrier_create(&shared.query_full[i], 1);
+      barrier_create(&shared.query_empty[i], 4);  // one thread of each warp of the warpgroup
+    }
+    for (int i = 0; i < Shared::stages; i++) {
+      barrier_create(&shared.key_full[i], 1);
+      barrier_create(&shared.key_empty[i], 8);  // one thread of each warp
+      barrier_create(&shared.value_full[i], 1);
+      barrier_create(&shared.value_empty[i], 8);
+    }
+    barrier_fence();
+  }
+  __syncthreads();
+
+  if (warpgroup == 0) {  // brings tiles: a warp for the queries of each warpgroup, one for the keys, one for the values
+    registers_down<40>();
+    const int warp = threadIdx.x / 32;
+    Tile tile;
+    if (lane == 0 && warp < 2) {
+      prefetch_map(&q_map);
+      prefetch_map(&dy_map);
+      for (uint32_t round = 0; find_tile(tile, shape, order, round); round++) {
+        barrier_wait(&shared.query_empty[warp], round % 2 ^ 1);
+        barrier_expect(&shared.query_full[warp], 2 * Shared::query_bytes);
+        for (int i = 0; i < 2; i++) {
+          for (int panel = 0; panel < D / 64; panel++) {
+            load_tile(shared.query[warp][i] + panel * (half_rows * row_bytes), i == 0 ? &q_map : &dy_map,
+                      &shared.query_full[warp], panel * 64, tile.head, tile.first + warp * half_rows, tile.batch);
+          }
+        }
+      }
+    } else if (lane == 0) {
+      const bool keys = warp == 2;
+      load_blocks<D, Shared::stages>(keys ? shared.key[0] : shared.value[0], keys ? &k_map : &v_map,
+                                     keys ? shared.key_full : shared.value_full,
+                                     keys ? shared.key_empty : shared.value_empty, shape, order);
+    }
+  } else {
+    registers_up<232>();
+    const int group = warpgroup - 1, thread = threadIdx.x % 128;
+    const int row = thread / 32 * 16 + lane / 4;  // of the warpgroup's 64; and row + 8
+    const float scale = shape.scale * log2_e;
+    const uint32_t query = shared_address(shared.query[group][0]), dy = shared_address(shared.query[group][1]);
+    if (group == 1) pass_turn(group);  // the first turn is the other's
+
+    uint32_t count = 0;  // blocks so far
+    Tile tile;
+    for (uint32_t round = 0; find_tile(tile, shape, order, round); round++) {
+      const int first = tile.first + group * half_rows;  // query of the warpgroup
+      float sum[D / 2], shift[2], mean[2];               // of a row: lse in powers of two, delta
+#pragma unroll
+      for (int h = 0; h < 2; h++) {
+        const int64_t place = tile.row + group * half_rows + row + 8 * h;
+        const bool inside = first + row + 8 * h < shape.t;
+        shift[h] = inside ? lse[place] * log2_e : 0.0f;
+        mean[h] = inside ? delta[place] : 0.0f;
+      }
+#pragma unroll
+      for (int i = 0; i < D / 2; i++) sum[i] = 0.0f;
+      barrier_wait(&shared.query_full[group], round % 2);
+
+      // One block of keys; size is 64, or 32 for half of it.
+      const auto add_block = [&](auto size, int block, const Need& need) {
+        constexpr int Size = decltype(size)::value;
+        const uint32_t stage = count % Shared::stages, phase = count / Shared::stages % 2;
+        const uint32_t key = shared_address(shared.key[stage]) + need.skip * row_bytes;
+        const uint32_t value = shared_address(shared.value[stage]) + need.skip * row_bytes;
+        float s[Size], dp[Size];
+        barrier_wait(&shared.key_full[stage], phase);
+        barrier_wait(&shared.value_full[stage], phase);
+        await_turn(group);
+        products_fence();
+        multiply_rows<D>(s, query, key);
+        products_commit();
+        multiply_rows<D>(dp, dy, value);
+        products_commit();
+        pass_turn(group);
+
+        products_wait<1>();
+        touch(s);
+        if (need.masked) {
+          mask_scores(s, first + row - (block * tile_rows + need.skip) - lane % 4 * 2, shape.window);
+        }
+#pragma unroll
+        for (int i = 0; i < Size; i++) s[i] = exp2_fast(fmaf(s[i], scale, -shift[i / 2 % 2]));
+
+        products_wait<0>();
+        touch(dp);
+        if (lane == 0) {
+          barrier_arrive(&shared.value_empty[stage]);
+          if (block == tile.low) barrier_arrive(&shared.query_empty[group]);
+        }
+        uint32_t ds[Size / 8][4];
+#pragma unroll
+        for (int i = 0; i < Size / 2; i++) {
+          const float d = mean[i % 2];
+          ds[i / 4][i % 4] = pack_bf16(s[2 * i] * (dp[2 * i] - d), s[2 * i + 1] * (dp[2 * i + 1] - d));
+        }
+        products_fence();
+        add_rows<Size / 8>(sum, ds, key);
+        products_commit();
+        products_wait<0>();
+        touch(sum);
+        if (lane == 0) barrier_arrive(&shared.key_empty[stage]);
+      };
+      for (int block = tile.high; block >= tile.low; block--, count++) {
+        const Need need = what_is_needed(first, block * tile_rows, shape.window);
+        if (need.half) add_block(std::integral_constant<int, 32>(), block, need);
+        else add_block(std::integral_constant<int, 64>(), block, need);
+      }
+
+      if (thread == 0) store_wait_read<0>();  // of the tile before
+      named_barrier(own_barrier + group, 128);
+      const float scales[2] = {shape.scale, shape.scale};
+      store_accumulators<D>(shared.result[group], sum, scales);
+      fence_async();
+      named_barrier(own_barrier + group, 128);
+      if (thread == 0) store_rows<D>(&dq_map, shared.result[group], tile, first);
+    }
+    if (thread == 0) store_wait_read<0>();
+  }
+}
+
+template <int D>
+void query_gradient(bf16* dq, const float* delta, const bf16* dy, const float* lse, const bf16* q, const bf16* k,
+                    const bf16* v, const AttentionShape& shape) {
+  const TileOrder order = tile_order(shape);
+  const Launch where{tile_grid(order), 384, sizeof(QueryGradientShared<D>) + 1024};
+  launch(attention_query_gradient_kernel<D>, where, head_map(dq, shape, shape.h, half_rows), delta, lse,
+         head_map(dy, shape, shape.h, half_rows), head_map(q, shape, shape.h, half_rows),
+         head_map(k, shape, shape.g, tile_rows), head_map(v, shape, shape.g, tile_rows), shape, order);
+}
+
+}  // namespace
+
+void hopper_attention_query_gradient(bf16* dq, const float* delta, const bf16* dy, const float* lse, const bf16* q,
+                                     const bf16* k, const bf16* v, const AttentionShape& shape) {
+  const AttentionShape bounded = bound_window(shape);
+  if (shape.d == 64) query_gradient<64>(dq, delta, dy, lse, q, k, v, bounded);
+  else query_gradient<128>(dq, delta, dy, lse, q, k, v, bounded);
+}
+
+}  // namespace rs::gpu
