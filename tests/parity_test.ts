@@ -1,7 +1,7 @@
 // deno task parity: passes the golden file, and fails whatever differs from it.
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
-import { parity, ParityError, type ParityLine, showLine } from "../trainer/parity.ts";
+import { bfloat16, parity, ParityError, type ParityLine, showLine } from "../trainer/parity.ts";
 import { readSafetensors, type SafeTensor, SafetensorsError, writeSafetensors } from "../trainer/safetensors.ts";
 import { testLibrary, testLibraryPath } from "./_library.ts";
 
@@ -46,6 +46,7 @@ Deno.test("a line reads `logits 4.1e-07 (1e-05) ok`", () => {
   const line = { name: "logits", error: 4.1e-7, tolerance: 1e-5, ok: true, worst: "step 0" } as const;
   assert.equal(showLine(line), "logits 4.1e-07 (1e-05) ok");
   assert.equal(showLine({ ...line, error: 0.012, ok: false }), "logits 1.2e-02 (1e-05) above, at step 0");
+  assert.equal(showLine({ ...line, tolerance: 2 * 1.07e-2 }), "logits 4.1e-07 (2.14e-02) ok");
 });
 
 for (
@@ -82,6 +83,46 @@ Deno.test("one changed parameter after the last step, one changed loss, one chan
   assert.deepEqual(scale("step0.logits", 1.0001), ["logits"]);
 });
 
+const naive = await Deno.readTextFile(new URL("data/gpt-small.bf16.json", import.meta.url));
+
+Deno.test("bf16 on the CPU is one sentence", () => {
+  assert.throws(() => parity(golden, bfloat16(naive)), {
+    name: "ParityError",
+    message: "bf16 needs a GPU, and what computes here is the CPU",
+  });
+});
+
+Deno.test("bfloat16's tolerances are twice the naive version's errors, and tell what is wrong from what is rounded", () => {
+  const errors = JSON.parse(naive), { tolerances } = bfloat16(naive);
+  assert.equal(tolerances.logits, 2 * errors.logits);
+  assert.equal(tolerances.losses, 2 * errors.losses);
+  for (const line of ["gradients", "parameters"] as const) {
+    for (const by of ["adamw", "muon"] as const) assert.equal(tolerances[line][by], 2 * errors[line][by]);
+  }
+  // Held against float32, which is as good as exact here.
+  const failures = (bytes: Uint8Array) => failing(parity(bytes, { dtype: "f32", tolerances }));
+  const scale = (name: string, factor: number) =>
+    failures(changed((key, tensor) => key === name ? scaled(tensor, factor) : tensor));
+  const edit = (from: string, to: string) => failures(changed(same, (text) => text.replace(from, to)));
+  assert.deepEqual(failures(golden), []);
+  assert.deepEqual(scale("step0.grad.transformer.h.2.mlp.c_fc.weight", 1.1), ["gradients"]);
+  assert.deepEqual(scale("step0.grad.x0_lambdas", 1.09), []);
+  assert.deepEqual(scale("step0.grad.x0_lambdas", 1.2), ["gradients"]);
+  assert.deepEqual(scale("step0.logits", 1.03), ["logits"]);
+  // Matrices that stay what they are: their own tolerance is below what three steps of Muon change.
+  assert(edit('"matrix_lr": 0.02', '"matrix_lr": 1e-9').includes("parameters"));
+  assert(edit('"SSSL"', '"L"').includes("logits"));
+});
+
+Deno.test("errors of a naive version that cannot be used are one sentence", () => {
+  const fails = (text: string, message: RegExp) =>
+    assert.throws(() => bfloat16(text, "x.bf16.json"), { name: "ParityError", message });
+  fails("{", /^x\.bf16\.json: no JSON$/);
+  fails("null", /^x\.bf16\.json: logits must be a number between 0 and 1, got undefined$/);
+  fails(naive.replace("muon", "moon"), /: gradients\.muon must be a number between 0 and 1, got undefined$/);
+  fails(naive.replace(/"losses": [^,]*/, '"losses": 0'), /: losses must be a number between 0 and 1, got 0$/);
+});
+
 Deno.test("a file that cannot be used is one sentence", () => {
   const fails = (bytes: Uint8Array, message: RegExp) =>
     assert.throws(() => parity(bytes), (error) => {
@@ -108,7 +149,9 @@ Deno.test("the command ends with status 0, 1 and 2", async () => {
   const run = async (...args: string[]) => {
     const flags = ["run", "--no-prompt", "--no-check", "--allow-read", `--allow-ffi=${testLibraryPath}`];
     const env = ["--allow-env=RESEARCHSWARM_HOME,XDG_CACHE_HOME,HOME"];
-    const output = await new Deno.Command(Deno.execPath(), { args: [...flags, ...env, script, ...args] }).output();
+    const output = await new Deno.Command(Deno.execPath(), {
+      args: [...flags, ...env, script, "--device", "cpu", ...args],
+    }).output();
     const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes).trim();
     return { code: output.code, out: text(output.stdout), err: text(output.stderr) };
   };
@@ -116,6 +159,9 @@ Deno.test("the command ends with status 0, 1 and 2", async () => {
   const fine = await run(path);
   assert.equal(fine.code, 0, fine.err);
   assert.match(fine.out, /^logits \S+ \(1e-05\) ok\nlosses \S+ \(1e-05\) ok\ngradients \S+ \(1e-04\) ok\nparameters/);
+  const low = await run("--dtype", "bf16", path);
+  assert.equal(low.code, 1);
+  assert.equal(low.err, "parity: bf16 needs a GPU, and what computes here is the CPU");
   const wrong = await Deno.makeTempFile({ suffix: ".safetensors" });
   try {
     await Deno.writeFile(wrong, changed(same, (text) => text.replace('"SSSL"', '"LLSL"')));
@@ -123,13 +169,25 @@ Deno.test("the command ends with status 0, 1 and 2", async () => {
     assert.equal(above.code, 1);
     assert.match(above.out, /^logits \S+ \(1e-05\) above, at step 0$/m);
     await Deno.writeFile(wrong, golden.subarray(0, 5000));
+    const alone = await run("--dtype", "bf16", wrong);
+    assert.equal(alone.code, 1);
+    assert.match(
+      alone.err,
+      /^parity: --dtype bf16 needs the errors of a naive bfloat16 version in \S+\.bf16\.json: .*$/,
+    );
     const cut = await run(wrong);
     assert.equal(cut.code, 1);
     assert.match(cut.err, /^parity: safetensors: .*$/);
   } finally {
     await Deno.remove(wrong);
   }
-  for (const [args, message] of [[[], /needs one golden file/], [["--frob"], /Unknown option '--frob'/]] as const) {
+  for (
+    const [args, message] of [[[], /needs one golden file/], [["--frob"], /Unknown option '--frob'/], [[
+      "--dtype",
+      "f16",
+      path,
+    ], /--dtype must be f32 or bf16, got "f16"/]] as const
+  ) {
     const { code, err } = await run(...args);
     assert.equal(code, 2);
     assert.match(err, message);

@@ -6,28 +6,83 @@
  */
 import { parseArgs } from "node:util";
 import { openDevice } from "../cuda/device.ts";
+import { library } from "../cuda/lib.ts";
 import { backward, withoutTape } from "./autograd.ts";
 import { floatsOf } from "./nn.ts";
 import { readSafetensors, type SafeTensor, type Safetensors } from "./safetensors.ts";
 import { sameShape, scope, showShape, Tensor } from "./tensor.ts";
 import { config as baseline, createModel, createOptimizer, type Gpt, type GptConfig } from "./train.ts";
 
-/**
- * What an implementation in float32 reaches, as ‖a−b‖₂/‖b‖₂: sums in another order cost about 1e-6 in the forward pass
- * and ten times that backward; the orthogonalisation amplifies rounding, so parameters get 1e-3.
- */
-const float32Tolerances = { logits: 1e-5, losses: 1e-5, gradients: 1e-4, parameters: 1e-3 } as const;
+/** Which optimizer trains a weight: AdamW moves weights whose gradients are almost zero by full steps, Muon does not. */
+type Trainer = "adamw" | "muon";
 
-/** Tolerances by the type of activations. */
-export const tolerances = {
-  f32: float32Tolerances,
-  bf16: { logits: 2e-2, losses: 2e-3, gradients: 2e-1, parameters: 2e-1 },
-} as const;
+/** Largest ‖a−b‖₂/‖b‖₂ of each line; of gradients and parameters by what trains the tensor. */
+export interface Tolerances {
+  readonly logits: number;
+  /** Of each step's loss. */
+  readonly losses: number;
+  readonly gradients: Readonly<Record<Trainer, number>>;
+  readonly parameters: Readonly<Record<Trainer, number>>;
+}
+
+/** The type of activations, and what is asked of it. */
+export interface Precision {
+  readonly dtype: "f32" | "bf16";
+  readonly tolerances: Tolerances;
+}
+
+/**
+ * What an implementation in float32 reaches: sums in another order cost about 1e-6 in the forward pass and ten times
+ * that backward; the orthogonalisation amplifies rounding, so parameters get 1e-3.
+ */
+export const float32: Precision = {
+  dtype: "f32",
+  tolerances: {
+    logits: 1e-5,
+    losses: 1e-5,
+    gradients: { adamw: 1e-4, muon: 1e-4 },
+    parameters: { adamw: 1e-3, muon: 1e-3 },
+  },
+};
+
+/**
+ * bfloat16 activations: twice the errors of a naive bfloat16 version against the same golden file. They depend on the
+ * model's size and weights, so each golden file has its own, in the file beside it (`tests/data/README.md` says how they
+ * were measured).
+ * @param naive that file: JSON of the shape of `Tolerances`
+ * @param name for the message
+ * @throws ParityError in one sentence
+ */
+export function bfloat16(naive: string, name = "the naive version's errors"): Precision {
+  let errors: { [key: string]: unknown };
+  try {
+    errors = Object(JSON.parse(naive));
+  } catch (cause) {
+    throw new ParityError(`${name}: no JSON`, { cause });
+  }
+  const twice = (value: unknown, key: string): number => {
+    if (typeof value === "number" && value > 0 && value < 1) return 2 * value;
+    throw new ParityError(`${name}: ${key} must be a number between 0 and 1, got ${JSON.stringify(value)}`);
+  };
+  const pair = (key: string): Record<Trainer, number> => {
+    const { adamw, muon } = Object(errors[key]);
+    return { adamw: twice(adamw, `${key}.adamw`), muon: twice(muon, `${key}.muon`) };
+  };
+  return {
+    dtype: "bf16",
+    tolerances: {
+      logits: twice(errors.logits, "logits"),
+      losses: twice(errors.losses, "losses"),
+      gradients: pair("gradients"),
+      parameters: pair("parameters"),
+    },
+  };
+}
 
 /** One line of the outcome. */
 export interface ParityLine {
-  readonly name: keyof typeof float32Tolerances;
-  /** Relative error; of gradients and parameters that of the worst tensor. */
+  readonly name: keyof Tolerances;
+  /** Relative error; of gradients and parameters that of the tensor that is worst against its tolerance. */
   readonly error: number;
   readonly tolerance: number;
   readonly ok: boolean;
@@ -150,19 +205,20 @@ export function relativeError(a: ArrayLike<number>, b: ArrayLike<number>): numbe
   return Math.sqrt(difference) / (norm > 0 ? Math.sqrt(norm) : 1);
 }
 
-/** The worst error of one line so far. */
+/** The worst error of one line so far, each measured against its tolerance. */
 class Worst {
-  error = 0;
-  where = "";
-  constructor(readonly name: keyof typeof float32Tolerances, readonly dtype: "f32" | "bf16") {}
-  add(error: number, where: string): void {
-    if (error <= this.error) return; // not a number is worse than any
-    this.error = Number.isNaN(error) ? Infinity : error;
-    this.where = where;
+  #line: ParityLine;
+  constructor(readonly name: keyof Tolerances, tolerance: number) {
+    this.#line = { name, error: 0, tolerance, ok: true, worst: "" };
+  }
+  add(error: number, tolerance: number, worst: string): void {
+    const { error: before, tolerance: allowed } = this.#line;
+    if (error / tolerance <= before / allowed) return; // not a number is worse than any
+    const number = Number.isNaN(error) ? Infinity : error;
+    this.#line = { name: this.name, error: number, tolerance, ok: number <= tolerance, worst };
   }
   line(): ParityLine {
-    const tolerance = tolerances[this.dtype][this.name];
-    return { name: this.name, error: this.error, tolerance, ok: this.error <= tolerance, worst: this.where };
+    return this.#line;
   }
 }
 
@@ -170,10 +226,13 @@ class Worst {
  * Runs a golden file through `createModel` and `createOptimizer` of `train.ts`. The library must be open.
  * @param bytes the file
  * @returns lines for logits, losses, gradients and parameters
- * @throws ParityError or SafetensorsError, in one sentence, for a file that is none
+ * @throws ParityError or SafetensorsError, in one sentence, for a file that is none, and for bfloat16 on the CPU
  */
-export function parity(bytes: Uint8Array, dtype: "f32" | "bf16" = "f32"): ParityLine[] {
+export function parity(bytes: Uint8Array, { dtype, tolerances }: Precision = float32): ParityLine[] {
   const golden = readGolden(bytes);
+  if (dtype === "bf16" && library().device !== "cuda") {
+    throw new ParityError("bf16 needs a GPU, and what computes here is the CPU");
+  }
   const { config, vocabSize, sequenceLength, batch, steps } = golden;
   const model = createModel({ seed: 0, vocabSize, sequenceLength, dtype, config });
   const parameters = model.parameters();
@@ -185,7 +244,7 @@ export function parity(bytes: Uint8Array, dtype: "f32" | "bf16" = "f32"): Parity
     for (const [name, tensor] of parameters) {
       tensor.upload(floatsOf(entry(golden, `init.${name}`, "F32", tensor.shape)));
     }
-    return compare(golden, model, parameters, [batch, sequenceLength, vocabSize], steps);
+    return compare(golden, model, parameters, [batch, sequenceLength, vocabSize], steps, tolerances);
   } finally {
     for (const tensor of parameters.values()) tensor.dispose();
   }
@@ -197,33 +256,39 @@ function compare(
   parameters: Map<string, Tensor>,
   [batch, t, v]: [number, number, number],
   steps: number,
+  tolerances: Tolerances,
 ): ParityLine[] {
   using optimizer = createOptimizer(model);
   for (const group of optimizer.groups) if (group.kind === "adamw") group.eps = golden.eps;
   const ids = (key: string) =>
     Tensor.from(new Int32Array(entry(golden, key, "I32", [batch, t]).bytes.slice().buffer), [batch, t]);
   const expectedLosses = floatsOf(entry(golden, "losses", "F32", [steps]));
-  const [logits, losses, gradients, weights] = (["logits", "losses", "gradients", "parameters"] as const).map((name) =>
-    new Worst(name, model.dtype)
-  );
+  const matrices = new Set(model.matrices());
+  const trainer = (weight: Tensor): Trainer => matrices.has(weight) ? "muon" : "adamw";
+  const logits = new Worst("logits", tolerances.logits), losses = new Worst("losses", tolerances.losses);
+  const gradients = new Worst("gradients", tolerances.gradients.muon);
+  const weights = new Worst("parameters", tolerances.parameters.muon);
   for (let step = 0; step < steps; step++) {
     scope(() => {
       const inputs = ids(`step${step}.inputs`);
       if (step === 0) {
         const computed = withoutTape(() => model.logits(inputs).data());
-        logits.add(relativeError(computed, floatsOf(entry(golden, "step0.logits", "F32", [batch, t, v]))), "step 0");
+        const expected = floatsOf(entry(golden, "step0.logits", "F32", [batch, t, v]));
+        logits.add(relativeError(computed, expected), tolerances.logits, "step 0");
       }
       const loss = model.loss(inputs, ids(`step${step}.targets`));
-      losses.add(relativeError([loss.item()], [expectedLosses[step]]), `step ${step}`);
+      losses.add(relativeError([loss.item()], [expectedLosses[step]]), tolerances.losses, `step ${step}`);
       backward(loss);
-      for (const [name, { grad, shape }] of step === 0 ? parameters : []) {
-        const expected = floatsOf(entry(golden, `step0.grad.${name}`, "F32", shape));
-        gradients.add(grad ? relativeError(grad.data(), expected) : Infinity, name);
+      for (const [name, tensor] of step === 0 ? parameters : []) {
+        const expected = floatsOf(entry(golden, `step0.grad.${name}`, "F32", tensor.shape));
+        const error = tensor.grad ? relativeError(tensor.grad.data(), expected) : Infinity;
+        gradients.add(error, tolerances.gradients[trainer(tensor)], name);
       }
       optimizer.step();
       for (const [name, tensor] of parameters) {
         const expected = floatsOf(entry(golden, `step${step}.param.${name}`, "F32", tensor.shape));
-        weights.add(relativeError(tensor.data(), expected), `${name} after step ${step}`);
+        const tolerance = tolerances.parameters[trainer(tensor)];
+        weights.add(relativeError(tensor.data(), expected), tolerance, `${name} after step ${step}`);
       }
     });
   }
@@ -232,20 +297,32 @@ function compare(
 
 /** `logits 4.1e-07 (1e-05) ok` */
 export function showLine({ name, error, tolerance, ok, worst }: ParityLine): string {
-  const short = (value: number, digits: number) => value.toExponential(digits).replace(/e([+-])(\d)$/, "e$10$2");
-  return `${name} ${short(error, 1)} (${short(tolerance, 0)}) ${ok ? "ok" : `above, at ${worst}`}`;
+  const short = (value: number, digits?: number) => value.toExponential(digits).replace(/e([+-])(\d)$/, "e$10$2");
+  return `${name} ${short(error, 1)} (${short(tolerance)}) ${ok ? "ok" : `above, at ${worst}`}`;
 }
 
 const usage = `Compares model, gradients and optimizers of trainer/train.ts with a golden file.
 
 usage: deno task parity [options] FILE.safetensors
 
-  --dtype TYPE      f32 (default) or bf16: of activations; bf16 needs a GPU and has its own tolerances
+  --dtype TYPE      f32 (default) or bf16: of activations; bf16 needs a GPU, and FILE.bf16.json beside the golden file:
+                    the errors of a naive bfloat16 version, twice which are its tolerances
   --device DEVICE   auto | cpu | cuda | cuda:N (default: RESEARCHSWARM_DEVICE, else auto)
   --help            this text
 
-Prints a line each for logits, losses, gradients and parameters: the relative error and its tolerance.
+Prints a line each for logits, losses, gradients and parameters: the relative error and its tolerance, of the worst.
 Exit status 1 when one lies above its tolerance or the file cannot be used.`;
+
+/** What is asked of bfloat16 for a golden file: from `<name>.bf16.json` beside it. */
+async function besideGolden(file: string): Promise<Precision> {
+  const path = `${file.replace(/\.safetensors$/, "")}.bf16.json`;
+  const text = await Deno.readTextFile(path).catch((cause) => {
+    throw new ParityError(`--dtype bf16 needs the errors of a naive bfloat16 version in ${path}: ${cause.message}`, {
+      cause,
+    });
+  });
+  return bfloat16(text, path);
+}
 
 async function main(): Promise<number> {
   let file: string;
@@ -273,8 +350,9 @@ async function main(): Promise<number> {
     const bytes = await Deno.readFile(file).catch((cause) => {
       throw new ParityError(`${file} cannot be read: ${cause.message}`, { cause });
     });
+    const precision = dtype === "bf16" ? await besideGolden(file) : float32;
     await openDevice(device);
-    const lines = parity(bytes, dtype as "f32" | "bf16");
+    const lines = parity(bytes, precision);
     for (const line of lines) console.log(showLine(line));
     return lines.every((line) => line.ok) ? 0 : 1;
   } catch (error) {
