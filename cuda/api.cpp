@@ -92,7 +92,7 @@ RS_API rs_status rs_counters(void* out, double out_bytes) {
     require_buffer(out, out_bytes, 8 * sizeof(double), "out");
     const MemoryState memory = memory_state();
     const double values[8] = {memory.live_bytes, memory.peak_bytes,    memory.held_bytes,    double(live_tensors()),
-                              memory.damaged_guards, counted_operations(), 0, 0};
+                              memory.damaged_guards, counted_operations(), device_replayed_steps(), 0};
     std::memcpy(out, values, sizeof values);
   });
 }

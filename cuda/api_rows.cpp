@@ -1,6 +1,7 @@
 // The ABI's products, embeddings, norms and positions; see api_elements.cpp for what these files have in common.
 #include <cinttypes>
 #include <cmath>
+#include <cstring>
 
 #include "core.h"
 
@@ -55,6 +56,31 @@ RS_API rs_status rs_matmul(rs_tensor c, rs_tensor a, rs_tensor b, rs_tensor aux,
       if (k > 0) ops.matmul(to, left, right, extra, batch, m, n, k, trans_a == 1, trans_b == 1, batch_b == 1, epilogue);
       else if (to->data != extra->data) ops.copy(to, extra);  // an empty sum plus aux
     });
+  });
+}
+
+RS_API rs_status rs_matmul_sum(rs_tensor c, const void* table, double table_bytes, int32_t terms, int32_t m, int32_t n,
+                               int32_t accumulate) {
+  RS_RUN("matmul_sum", [&] {
+    if (terms < 1 || terms > 3) fail(RS_INVALID, "terms must be in 1…3, is %d", terms);
+    require_size(m, "m");
+    require_size(n, "n");
+    require_flag(accumulate, "accumulate");
+    require_buffer(table, table_bytes, terms * int64_t{3 * sizeof(uint32_t)}, "table");
+    uint32_t words[9];
+    std::memcpy(words, table, size_t(table_bytes));
+    const int64_t count = product({m, n});
+    Arguments args;
+    Tensor* to = accumulate == 1 ? args.update(c, "c", count, kFloat) : args.out(c, "c", count, kFloat);
+    ProductTerm parts[3];
+    for (int32_t i = 0; i < terms; i++) {
+      const uint32_t k = words[3 * i + 2];
+      if (k < 1 || k > INT32_MAX) fail(RS_INVALID, "k of row %d must be at least 1, is %u", i, k);
+      parts[i].k = int32_t(k);
+      parts[i].a = args.in(words[3 * i], "a", product({m, k}), i == 0 ? kFloat : parts[0].a->dtype);
+      parts[i].b = args.in(words[3 * i + 1], "b", product({k, n}), i == 0 ? kFloat : parts[0].b->dtype);
+    }
+    apply(args, count == 0, [&](const Ops& ops) { ops.matmul_sum(to, parts, terms, m, n, accumulate == 1); });
   });
 }
 
@@ -303,6 +329,27 @@ RS_API rs_status rs_rope_rms_norm_backward(rs_tensor dx, rs_tensor dy, rs_tensor
     const Tensor* sines = args.in(sin, "sin", product({t, d / 2}));
     apply(args, count == 0, [&](const Ops& ops) {
       ops.rope_rms_norm_backward(to, from, output, scale, cosines, sines, b, t, h, d);
+    });
+  });
+}
+
+RS_API rs_status rs_linear_rope_rms_norm_forward(rs_tensor y, rs_tensor rstd, rs_tensor x, rs_tensor w, rs_tensor cos,
+                                                 rs_tensor sin, int32_t b, int32_t t, int32_t h, int32_t d, int32_t c,
+                                                 double eps) {
+  RS_RUN("linear_rope_rms_norm_forward", [&] {
+    require_positions(b, t, h, d);
+    require_size(c, "c", 1);
+    require_eps(eps);
+    const int64_t count = product({b, t, h, d});
+    Arguments args;
+    Tensor* to = args.out(y, "y", count, kActivation);
+    Tensor* scale = args.out(rstd, "rstd", product({b, t, h}));
+    const Tensor* from = args.in(x, "x", product({b, t, c}), kActivation);
+    const Tensor* weight = args.in(w, "w", product({h, d, c}));
+    const Tensor* cosines = args.in(cos, "cos", product({t, d / 2}));
+    const Tensor* sines = args.in(sin, "sin", product({t, d / 2}));
+    apply(args, count == 0, [&](const Ops& ops) {
+      ops.linear_rope_rms_norm_forward(to, scale, from, weight, cosines, sines, b, t, h, d, c, eps);
     });
   });
 }

@@ -103,8 +103,9 @@ RS_API rs_status rs_attention_forward(rs_tensor y, rs_tensor lse, rs_tensor q, r
 }
 
 RS_API rs_status rs_attention_backward(rs_tensor dq, rs_tensor dk, rs_tensor dv, rs_tensor dy, rs_tensor y,
-                                       rs_tensor lse, rs_tensor q, rs_tensor k, rs_tensor v, int32_t b, int32_t t,
-                                       int32_t h, int32_t g, int32_t d, int32_t window, double scale) {
+                                       rs_tensor lse, rs_tensor q, rs_tensor k, rs_tensor v, rs_tensor q_rstd,
+                                       rs_tensor k_rstd, rs_tensor cos, rs_tensor sin, int32_t b, int32_t t, int32_t h,
+                                       int32_t g, int32_t d, int32_t window, double scale) {
   RS_RUN("attention_backward", [&] {
     require_attention(b, t, h, g, d, window, scale);
     const int64_t queries = product({b, t, h, d}), keys = product({b, t, g, d});
@@ -118,9 +119,16 @@ RS_API rs_status rs_attention_backward(rs_tensor dq, rs_tensor dk, rs_tensor dv,
     const Tensor* query = args.in(q, "q", queries, kActivation);
     const Tensor* key = args.in(k, "k", keys, kActivation);
     const Tensor* value = args.in(v, "v", keys, kActivation);
+    const int given = (q_rstd != 0) + (k_rstd != 0) + (cos != 0) + (sin != 0);
+    if (given != 0 && given != 4) fail(RS_INVALID, "q_rstd, k_rstd, cos and sin must be given together");
+    if (given != 0 && d % 2 != 0) fail(RS_INVALID, "d must be even, is %d", d);
+    const Tensor* query_scale = args.in_optional(q_rstd, "q_rstd", product({b, t, h}));
+    const Tensor* key_scale = args.in_optional(k_rstd, "k_rstd", product({b, t, g}));
+    const Tensor* cosines = args.in_optional(cos, "cos", product({t, d / 2}));
+    const Tensor* sines = args.in_optional(sin, "sin", product({t, d / 2}));
     apply(args, queries == 0, [&](const Ops& ops) {
-      ops.attention_backward(to_query, to_key, to_value, from, output, sums, query, key, value, b, t, h, g, d, window,
-                             scale);
+      ops.attention_backward(to_query, to_key, to_value, from, output, sums, query, key, value, query_scale, key_scale,
+                             cosines, sines, b, t, h, g, d, window, scale);
     });
   });
 }

@@ -136,7 +136,13 @@ async function build(home: string, device: Device, onProgress: (line: string) =>
   await lock.lock(true);
   const built = await findLibrary(home, device);
   if (built) return built; // by the process that held the lock
-  const flags = device === "cuda" ? ["-DRS_CUDA=ON", `-DCMAKE_CUDA_COMPILER=${await findCudaCompiler()}`] : [];
+  const flags = device === "cuda"
+    ? [
+      "-DRS_CUDA=ON",
+      `-DCMAKE_CUDA_COMPILER=${await findCudaCompiler()}`,
+      `-DRS_OBJECT_CACHE=${join(home, "build", "objects")}`,
+    ]
+    : [];
   const patience = device === "cuda" ? "some minutes" : "under a minute";
   onProgress(`building the ${device} library (once for these sources; ${patience})`);
   const start = performance.now();

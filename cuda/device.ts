@@ -5,7 +5,7 @@
  * @module
  */
 import { parseArgs } from "node:util";
-import { type BuildOptions, ensureLibrary, findCudaCompiler } from "./build.ts";
+import { type BuildOptions, ensureLibrary } from "./build.ts";
 import { resolveHome } from "./home.ts";
 import { type Device, findLibrary, type Library, openLibrary } from "./lib.ts";
 import { plansPath, readPlans } from "./plans.ts";
@@ -65,10 +65,13 @@ export function wishedDevice(flag?: string): DeviceWish {
 
 /** Why there can be no GPU here, or "": asked before minutes are spent on building for it. */
 async function whyNoDriver(): Promise<string> {
-  for (const path of ["/proc/driver/nvidia/version", "/dev/nvidiactl", "/dev/dxg"]) {
-    if (await Deno.stat(path).then(() => true, () => false)) return "";
+  try {
+    const tool = new Deno.Command("nvidia-smi", { args: ["-L"], stdin: "null", stdout: "piped", stderr: "null" });
+    const { success, stdout } = await tool.output();
+    return success && stdout.length > 0 ? "" : "the NVIDIA driver answers with no GPU";
+  } catch {
+    return NO_DRIVER;
   }
-  return NO_DRIVER;
 }
 
 const choiceOf = (library: Library, index: number, home: string, reason = ""): DeviceChoice => ({
@@ -93,23 +96,23 @@ export async function chooseDevice(
   let reason = "";
   if (wish.device !== "cpu") {
     try {
-      reason = await whyNoDriver();
-      if (wish.device === "cuda" || reason === "") {
-        // Not even a compiler is needed where it was built before.
-        if (await findLibrary(home, "cuda") === null) await findCudaCompiler();
-        const path = await ensureLibrary(home, { ...options, device: "cuda" });
+      // A library that is there knows best, and needs no compiler.
+      let path = await findLibrary(home, "cuda");
+      if (path === null && wish.device === "auto") reason = await whyNoDriver();
+      if (reason === "") {
+        path ??= await ensureLibrary(home, { ...options, device: "cuda" });
         return choiceOf(openLibrary(path, { threads, device: wish.index }), wish.index, home);
       }
     } catch (error) {
       if (wish.device === "cuda") throw error;
-      reason = (error as Error).message;
+      reason = (error as Error).message.replace(/^runtime_init: /, "");
     }
   }
   const path = await ensureLibrary(home, { ...options, device: "cpu" });
   return choiceOf(openLibrary(path, { threads }), 0, home, reason);
 }
 
-const NO_DRIVER = "no NVIDIA driver is loaded";
+const NO_DRIVER = "no NVIDIA driver was found";
 
 /** One line for a person: what computes, and why it is not a GPU. */
 export function showChoice({ description, reason }: Pick<DeviceChoice, "description" | "reason">): string {

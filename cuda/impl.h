@@ -51,6 +51,7 @@ void device_measure_peaks(double out[2], double seconds);
 bool device_has_bf16();                          // whether ops take bfloat16 activations
 bool device_reads_cheaply();                     // whether guard words cost nothing, so that they are always there
 void device_enter(const char* op);               // before each op: whose work is enqueued from here on
+double device_replayed_steps();
 void device_step(bool begin);                    // the borders of a training step, see rs_step_begin
 // The choices that were made by measurement, as text; empty where a device makes none.
 std::string device_plans();
@@ -73,16 +74,17 @@ class Scratch {
   Storage* storage_;
 };
 
-// A copy that an op keeps beside a tensor marked as parameter, such as packed panels, under a `key` of its own (which
-// tells layouts and sizes apart; not 0). `find_derived` gives the copy made for exactly these elements since they were
-// last written, or nullptr. `keep_derived` gives `bytes` of 64-byte aligned memory to fill, reusing an outdated copy's
-// block; it may throw Error. The memory goes with the tensor's storage.
+// What an op derives from a tensor and keeps beside it (packed panels of a parameter, sorted ids), under a `key` of its
+// own (which tells layouts and sizes apart; not 0). `find_derived` gives the one made for exactly these elements since
+// they were last written, or nullptr. `keep_derived` gives `bytes` of 64-byte aligned memory to fill, reusing an outdated
+// one's block; it may throw Error. The memory goes with the tensor's storage.
 void* find_derived(const Tensor* x, uint64_t key);
 void* keep_derived(const Tensor* x, uint64_t key, size_t bytes);
 
 // Adds to the count of operations that rs_counters reports.
 void count_operations(double operations);
 
+struct ProductTerm { const Tensor *a, *b; int32_t k; };
 struct AdamWRow { Tensor *p, *g, *m, *v; int32_t offset; };
 struct MuonRow { Tensor *p, *g, *momentum, *second; };
 
@@ -117,6 +119,7 @@ void softmax_backward(Tensor* dx, const Tensor* dy, const Tensor* y, int32_t n, 
 void dropout(Tensor* y, const Tensor* x, double rate, uint64_t seed);
 void matmul(Tensor* c, const Tensor* a, const Tensor* b, const Tensor* aux, int32_t batch, int32_t m, int32_t n,
             int32_t k, bool trans_a, bool trans_b, bool batch_b, int32_t epilogue);
+void matmul_sum(Tensor* c, const ProductTerm* terms, int32_t count, int32_t m, int32_t n, bool accumulate);
 void embedding_forward(Tensor* y, const Tensor* table, const Tensor* ids, int32_t n, int32_t c, int32_t v);
 void embedding_backward(Tensor* dtable, const Tensor* dy, const Tensor* ids, int32_t n, int32_t c, int32_t v);
 void gated_embedding_forward(Tensor* y, const Tensor* x, const Tensor* table, const Tensor* ids, const Tensor* gate,
@@ -141,11 +144,15 @@ void rope_rms_norm_forward(Tensor* y, Tensor* rstd, const Tensor* x, const Tenso
                            int32_t t, int32_t h, int32_t d, double eps);
 void rope_rms_norm_backward(Tensor* dx, const Tensor* dy, const Tensor* y, const Tensor* rstd, const Tensor* cos,
                             const Tensor* sin, int32_t b, int32_t t, int32_t h, int32_t d);
+void linear_rope_rms_norm_forward(Tensor* y, Tensor* rstd, const Tensor* x, const Tensor* w, const Tensor* cos,
+                                  const Tensor* sin, int32_t b, int32_t t, int32_t h, int32_t d, int32_t c,
+                                  double eps);
 void attention_forward(Tensor* y, Tensor* lse, const Tensor* q, const Tensor* k, const Tensor* v, int32_t b, int32_t t,
                        int32_t h, int32_t g, int32_t d, int32_t window, double scale);
 void attention_backward(Tensor* dq, Tensor* dk, Tensor* dv, const Tensor* dy, const Tensor* y, const Tensor* lse,
-                        const Tensor* q, const Tensor* k, const Tensor* v, int32_t b, int32_t t, int32_t h, int32_t g,
-                        int32_t d, int32_t window, double scale);
+                        const Tensor* q, const Tensor* k, const Tensor* v, const Tensor* q_rstd, const Tensor* k_rstd,
+                        const Tensor* cos, const Tensor* sin, int32_t b, int32_t t, int32_t h, int32_t g, int32_t d,
+                        int32_t window, double scale);
 void cross_entropy_forward(Tensor* mean, Tensor* losses, Tensor* lse, const Tensor* logits, const Tensor* targets,
                            int32_t n, int32_t v, double soft_cap);
 void cross_entropy_backward(Tensor* dlogits, const Tensor* dmean, const Tensor* mean, const Tensor* lse,
@@ -164,10 +171,11 @@ void score_logits(float* nats, uint64_t* hashes, const int32_t* targets, const u
 #define RS_OPS(X) \
   X(fill) X(copy) X(random_uniform) X(random_normal) X(copy_block) X(transpose) X(axpby) X(scale_by) \
   X(binary_forward) X(binary_backward) X(unary_forward) X(unary_backward) X(swiglu_forward) X(swiglu_backward) \
-  X(sum_forward) X(sum_backward) X(softmax_forward) X(softmax_backward) X(dropout) X(matmul) \
+  X(sum_forward) X(sum_backward) X(softmax_forward) X(softmax_backward) X(dropout) X(matmul) X(matmul_sum) \
   X(embedding_forward) X(embedding_backward) X(gated_embedding_forward) X(gated_embedding_backward) \
   X(rms_norm_forward) X(rms_norm_backward) X(layer_norm_forward) X(layer_norm_backward) X(mix_rms_norm_forward) \
-  X(mix_rms_norm_backward) X(rope) X(rope_rms_norm_forward) X(rope_rms_norm_backward) X(attention_forward) \
+  X(mix_rms_norm_backward) X(rope) X(rope_rms_norm_forward) X(rope_rms_norm_backward) \
+  X(linear_rope_rms_norm_forward) X(attention_forward) \
   X(attention_backward) X(cross_entropy_forward) X(cross_entropy_backward) X(linear_cross_entropy) \
   X(adamw_step) X(muon_step) X(score_logits)
 

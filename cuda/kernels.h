@@ -71,7 +71,7 @@ RS_API rs_status rs_plans_measure(int32_t on);
 RS_API rs_status rs_runtime_inject_fault(void);
 // Fills float64[8]: live bytes, peak live bytes, bytes held from the system, live tensors, damaged guard words,
 // counted operations since the start (2mnk of products, unmasked positions of attention, half of symmetric products),
-// 0, 0. Resets nothing.
+// training steps that were replayed, 0. Resets nothing.
 RS_API rs_status rs_counters(void* out, double out_bytes);
 // Sets the peak to the bytes live now.
 RS_API rs_status rs_memory_reset_peak(void);
@@ -167,6 +167,11 @@ enum { RS_EPILOGUE_NONE = 0, RS_EPILOGUE_RELU2 = 1, RS_EPILOGUE_RELU2_BACKWARD =
 RS_API rs_status rs_matmul(rs_tensor c, rs_tensor a, rs_tensor b, rs_tensor aux, int32_t batch, int32_t m, int32_t n,
                            int32_t k, int32_t trans_a, int32_t trans_b, int32_t batch_b, int32_t epilogue);
 
+// c[M,N] = Σ over the terms a·b + (accumulate ? c : 0), in one pass where the device can: the gradient of an input that
+// several layers read. A row of `table` is (a, b, k): a[M,k] and b[k,N]; 1 to 3 rows, all a of one type, all b too.
+RS_API rs_status rs_matmul_sum(rs_tensor c, const void* table, double table_bytes, int32_t terms, int32_t m, int32_t n,
+                               int32_t accumulate);
+
 // ---- embedding ----
 
 // y[N,C] = table[ids[N]], table[V,C]; an id outside 0…V−1 is RS_INVALID.
@@ -211,17 +216,23 @@ RS_API rs_status rs_rope_rms_norm_forward(rs_tensor y, rs_tensor rstd, rs_tensor
                                           int32_t b, int32_t t, int32_t h, int32_t d, double eps);
 RS_API rs_status rs_rope_rms_norm_backward(rs_tensor dx, rs_tensor dy, rs_tensor y, rs_tensor rstd, rs_tensor cos,
                                            rs_tensor sin, int32_t b, int32_t t, int32_t h, int32_t d);
+// The same of a product: x[B·T,C]·w[H·D,C]ᵀ goes through RoPE and norm before it is stored. rstd: [B,T,H].
+RS_API rs_status rs_linear_rope_rms_norm_forward(rs_tensor y, rs_tensor rstd, rs_tensor x, rs_tensor w, rs_tensor cos,
+                                                 rs_tensor sin, int32_t b, int32_t t, int32_t h, int32_t d, int32_t c,
+                                                 double eps);
 
 // ---- attention ----
 
 // Causal softmax attention: q[B,T,H,D], k and v[B,T,G,D], query head h reads key/value head ⌊h·G/H⌋, position t sees
 // max(0,t−window) … t; scores are multiplied by `scale`. y[B,T,H,D]; lse[B,H,T] (log of the sum of exponentials) is
-// kept for the gradient. Never holds T×T.
+// kept for the gradient. Never holds T×T. With q_rstd[B,T,H], k_rstd[B,T,G], cos and sin [T,D/2] (all, or all 0), q and k
+// are results of rs_rope_rms_norm_forward, and dq and dk become the gradients of what went in there.
 RS_API rs_status rs_attention_forward(rs_tensor y, rs_tensor lse, rs_tensor q, rs_tensor k, rs_tensor v, int32_t b,
                                       int32_t t, int32_t h, int32_t g, int32_t d, int32_t window, double scale);
 RS_API rs_status rs_attention_backward(rs_tensor dq, rs_tensor dk, rs_tensor dv, rs_tensor dy, rs_tensor y,
-                                       rs_tensor lse, rs_tensor q, rs_tensor k, rs_tensor v, int32_t b, int32_t t,
-                                       int32_t h, int32_t g, int32_t d, int32_t window, double scale);
+                                       rs_tensor lse, rs_tensor q, rs_tensor k, rs_tensor v, rs_tensor q_rstd,
+                                       rs_tensor k_rstd, rs_tensor cos, rs_tensor sin, int32_t b, int32_t t, int32_t h,
+                                       int32_t g, int32_t d, int32_t window, double scale);
 
 // ---- loss ----
 

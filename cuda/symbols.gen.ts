@@ -49,6 +49,7 @@ export const symbols = {
   rs_softmax_backward: { parameters: ["u32", "u32", "u32", "i32", "i32"], result: "i32" },
   rs_dropout: { parameters: ["u32", "u32", "f64", "u32", "u32"], result: "i32" },
   rs_matmul: { parameters: ["u32", "u32", "u32", "u32", "i32", "i32", "i32", "i32", "i32", "i32", "i32", "i32"], result: "i32" },
+  rs_matmul_sum: { parameters: ["u32", "buffer", "f64", "i32", "i32", "i32", "i32"], result: "i32" },
   rs_embedding_forward: { parameters: ["u32", "u32", "u32", "i32", "i32", "i32"], result: "i32" },
   rs_embedding_backward: { parameters: ["u32", "u32", "u32", "i32", "i32", "i32"], result: "i32" },
   rs_gated_embedding_forward: { parameters: ["u32", "u32", "u32", "u32", "u32", "i32", "i32", "i32", "i32"], result: "i32" },
@@ -62,8 +63,9 @@ export const symbols = {
   rs_rope: { parameters: ["u32", "u32", "u32", "u32", "i32", "i32", "i32", "i32", "i32"], result: "i32" },
   rs_rope_rms_norm_forward: { parameters: ["u32", "u32", "u32", "u32", "u32", "i32", "i32", "i32", "i32", "f64"], result: "i32" },
   rs_rope_rms_norm_backward: { parameters: ["u32", "u32", "u32", "u32", "u32", "u32", "i32", "i32", "i32", "i32"], result: "i32" },
+  rs_linear_rope_rms_norm_forward: { parameters: ["u32", "u32", "u32", "u32", "u32", "u32", "i32", "i32", "i32", "i32", "i32", "f64"], result: "i32" },
   rs_attention_forward: { parameters: ["u32", "u32", "u32", "u32", "u32", "i32", "i32", "i32", "i32", "i32", "i32", "f64"], result: "i32" },
-  rs_attention_backward: { parameters: ["u32", "u32", "u32", "u32", "u32", "u32", "u32", "u32", "u32", "i32", "i32", "i32", "i32", "i32", "i32", "f64"], result: "i32" },
+  rs_attention_backward: { parameters: ["u32", "u32", "u32", "u32", "u32", "u32", "u32", "u32", "u32", "u32", "u32", "u32", "u32", "i32", "i32", "i32", "i32", "i32", "i32", "f64"], result: "i32" },
   rs_cross_entropy_forward: { parameters: ["u32", "u32", "u32", "u32", "u32", "i32", "i32", "f64"], result: "i32" },
   rs_cross_entropy_backward: { parameters: ["u32", "u32", "u32", "u32", "u32", "u32", "i32", "i32", "f64"], result: "i32" },
   rs_linear_cross_entropy: { parameters: ["u32", "u32", "u32", "u32", "u32", "u32", "u32", "i32", "i32", "i32", "f64"], result: "i32" },
@@ -126,4 +128,4 @@ export const enums = {
 } as const;
 
 /** What `rs_abi_hash` of a library built from the same header returns. */
-export const abiHash = 0x0a8c7022;
+export const abiHash = 0xd4fde15e;

@@ -42,6 +42,7 @@ const activations: { readonly [K in OpName]?: readonly number[] } = {
   rs_rope: [0, 1],
   rs_rope_rms_norm_forward: [0, 2],
   rs_rope_rms_norm_backward: [0, 1, 2],
+  rs_linear_rope_rms_norm_forward: [0, 2],
   rs_attention_forward: [0, 2, 3, 4],
   rs_attention_backward: [0, 1, 2, 3, 4, 6, 7, 8],
   rs_cross_entropy_forward: [3],
@@ -76,12 +77,13 @@ const widened = (written: Outcome["written"]): Outcome["written"] =>
 const rounding = 2 ** -8;
 /**
  * Roundings inside a bfloat16 kernel beside that of its result: of probabilities and their gradients in attention, of
- * logits in the fused loss, of both operands where a product's float32 operand is rounded first.
+ * logits up to 24 in the fused loss (which become relative errors of probabilities), of both operands where a product's
+ * float32 operand is rounded first.
  */
 const inner: { readonly [K in OpName]?: number } = {
   rs_attention_forward: 3,
   rs_attention_backward: 8,
-  rs_linear_cross_entropy: 8,
+  rs_linear_cross_entropy: 24,
   rs_matmul: 4,
 };
 
@@ -115,7 +117,9 @@ for (const op of Object.keys(cases) as OpName[]) {
     const library = cudaLibrary();
     for (const one of cases[op]) {
       const where = `${op}, ${one.name}`;
-      const { complaint } = compare(one, one.expected(), twice(library, op, one.args, where).written);
+      // A loss is off by roundings of its logits, which are of size 1, also where it is nearly 0.
+      const floor = op === "rs_score_logits" ? 1 : one.floor;
+      const { complaint } = compare({ ...one, floor }, one.expected(), twice(library, op, one.args, where).written);
       if (complaint) throw new Error(`${where}: ${complaint}`);
     }
   });
@@ -129,7 +133,9 @@ for (const op of Object.keys(cases) as OpName[]) {
         const where = `${op}, ${one.name}, bf16, ${set}`;
         const got = widened(twice(cuda, op, low, where).written);
         const tolerance = one.tolerance + (1 + (inner[op] ?? 1)) * rounding;
-        const { complaint } = compare({ ...one, tolerance, floor: undefined }, wanted, got);
+        // Gradients that are 0 by cancellation, such as those of a query that sees one key, are off by absolute errors.
+        const floor = one.floor === undefined ? undefined : 0.05;
+        const { complaint } = compare({ ...one, tolerance, floor }, wanted, got);
         if (complaint) throw new Error(`${where}: ${complaint}`);
       });
     }

@@ -124,6 +124,17 @@ const cases: { readonly [K in OpName]: { readonly [name: string]: Case } } = {
     },
     "one tensor for all three": { inputs: [size(1, 4, 2, 4)], f: (x) => ops.attention(x, x, x) },
   },
+  rotaryAttention: {
+    "all inputs": {
+      inputs: [size(2, 5, 6), size(8, 6), size(4, 6), size(2, 5, 1, 4)],
+      f: (h, query, key, v) => ops.rotaryAttention(h, query, key, v, tables(5, 4).cos, tables(5, 4).sin, { window: 3 }),
+    },
+    "an input that has a gradient already": {
+      inputs: [size(1, 4, 6), size(6, 6), size(6, 6)],
+      f: (h, query, key) =>
+        ops.rotaryAttention(h, query, key, ops.reshape(h, [1, 4, 1, 6]), tables(4, 6).cos, tables(4, 6).sin),
+    },
+  },
   unary: {
     relu: { inputs: [{ shape: [3, 5], away: [0.2, 2] }], f: ops.relu },
     relu2: { inputs: [{ shape: [3, 5], away: [0.2, 2] }], f: ops.relu2 },
@@ -334,6 +345,17 @@ const compositions: Record<string, { inputs: readonly Input[]; fused: Case["f"];
     inputs: [size(2, 3, 2, 6)],
     fused: (x) => ops.ropeRmsNorm(x, tables(3, 6).cos, tables(3, 6).sin),
     composed: (x) => ops.rmsNorm(ops.rope(x, tables(3, 6).cos, tables(3, 6).sin)),
+  },
+  rotaryAttention: {
+    inputs: [size(2, 5, 6), size(8, 6), size(4, 6), size(2, 5, 1, 4)],
+    fused: (h, query, key, v) =>
+      ops.rotaryAttention(h, query, key, v, tables(5, 4).cos, tables(5, 4).sin, { window: 3, scale: 0.4 }),
+    composed: (h, query, key, v) => {
+      const { cos, sin } = tables(5, 4);
+      const q = ops.ropeRmsNorm(ops.linear(h, query, { heads: 2 }), cos, sin);
+      const k = ops.ropeRmsNorm(ops.linear(h, key, { heads: 1 }), cos, sin);
+      return ops.attention(q, k, v, { window: 3, scale: 0.4 });
+    },
   },
   attention: {
     inputs: [size(2, 5, 4, 6), size(2, 5, 2, 6), size(2, 5, 2, 6)],

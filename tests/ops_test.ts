@@ -145,7 +145,7 @@ Deno.test("attention counts the pairs that are not masked, and products 2mnk", (
   const forward: Argument[] = [y, { out: b * h * t }, q, k, k, ...sizes];
   expect("forward", counted("rs_attention_forward", forward), 4 * d * b * h * pairs);
   const kv = { out: b * t * g * d };
-  const backward: Argument[] = [y, kv, kv, q, q, zeros(b * h * t), q, k, k, ...sizes];
+  const backward: Argument[] = [y, kv, kv, q, q, zeros(b * h * t), q, k, k, null, null, null, null, ...sizes];
   expect("backward", counted("rs_attention_backward", backward), 10 * d * b * h * pairs);
   const product: Argument[] = [{ out: 15 }, zeros(21), zeros(35), null, 1, 3, 5, 7, 0, 0, 0, 0];
   expect("matmul", counted("rs_matmul", product), 2 * 3 * 5 * 7);

@@ -21,6 +21,7 @@ import { reshapeGradient } from "./ops/reshape.ts";
 import { rmsNormGradient } from "./ops/rms_norm.ts";
 import { ropeGradient } from "./ops/rope.ts";
 import { ropeRmsNormGradient } from "./ops/rope_rms_norm.ts";
+import { rotaryAttentionGradient } from "./ops/rotary_attention.ts";
 import { scaleGradient } from "./ops/scale.ts";
 import { softmaxGradient } from "./ops/softmax.ts";
 import { sumGradient } from "./ops/sum.ts";
@@ -49,6 +50,7 @@ export const gradients: { readonly [K in OpName]: Rule<K> } = {
   rmsNorm: rmsNormGradient,
   rope: ropeGradient,
   ropeRmsNorm: ropeRmsNormGradient,
+  rotaryAttention: rotaryAttentionGradient,
   scale: scaleGradient,
   slice: sliceGradient,
   softmax: softmaxGradient,

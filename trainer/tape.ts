@@ -32,6 +32,22 @@ export interface Kept {
   rope: { x: Tensor; cos: Tensor; sin: Tensor };
   ropeRmsNorm: { x: Tensor; y: Tensor; rstd: Tensor; cos: Tensor; sin: Tensor };
   attention: { q: Tensor; k: Tensor; v: Tensor; y: Tensor; lse: Tensor; window: number; scale: number };
+  rotaryAttention: {
+    h: Tensor;
+    query: Tensor;
+    key: Tensor;
+    v: Tensor;
+    cos: Tensor;
+    sin: Tensor;
+    q: Tensor;
+    k: Tensor;
+    queryRstd: Tensor;
+    keyRstd: Tensor;
+    y: Tensor;
+    lse: Tensor;
+    window: number;
+    scale: number;
+  };
   unary: { x: Tensor; y: Tensor; kind: number; parameter: number };
   swiglu: { x: Tensor };
   binary: { a: Tensor; b: Tensor; kind: number; shape: number; n: number; c: number };

@@ -17,7 +17,6 @@ import type { Batch, Model, Run, Setup } from "./contract.ts";
 import { backward } from "./autograd.ts";
 import { Parameters, Random, ropeTables } from "./nn.ts";
 import {
-  attention,
   embedding,
   gatedValueEmbedding,
   gelu,
@@ -27,7 +26,7 @@ import {
   reluSquaredMlp,
   reshape,
   rmsNorm,
-  ropeRmsNorm,
+  rotaryAttention,
   scale,
   slice,
   softcap,
@@ -119,7 +118,6 @@ export class Gpt implements Model {
   /** Element type of the activations; weights are f32. */
   readonly dtype: "f32" | "bf16";
   readonly #parameters = new Parameters();
-  readonly #heads: number;
   readonly #keyValueHeads: number;
   readonly #cos: Tensor;
   readonly #sin: Tensor;
@@ -140,8 +138,7 @@ export class Gpt implements Model {
     if (complaint !== true) throw new Error(complaint);
     this.config = c;
     this.dtype = setup.dtype;
-    this.#heads = c.width / c.headDim;
-    this.#keyValueHeads = Math.max(1, Math.round(this.#heads * c.keyValueShare));
+    this.#keyValueHeads = Math.max(1, Math.round(c.width / c.headDim * c.keyValueShare));
     const random = new Random(setup.seed);
     const parameters = this.#parameters;
     const ropes = ropeTables(sequenceLength, c.headDim, c.ropeBase);
@@ -225,17 +222,14 @@ export class Gpt implements Model {
   #attend(layer: Layer, h: Tensor, tokens: Tensor): Tensor {
     const [b, t, width] = h.shape;
     const gate = layer.gate && linear(slice(h, 2, 0, layer.gate.shape[1]), layer.gate);
-    // What no gradient reads is given back at once, by `using` or dispose(); the tape holds what it needs.
-    using plainQuery = linear(h, layer.query, { heads: this.#heads });
-    using plainKey = linear(h, layer.key, { heads: this.#keyValueHeads });
-    const q = ropeRmsNorm(plainQuery, this.#cos, this.#sin);
-    const k = ropeRmsNorm(plainKey, this.#cos, this.#sin);
     let v = linear(h, layer.value, { heads: this.#keyValueHeads });
     if (gate && layer.valueEmbedding) {
+      // What no gradient reads is given back at once, by `using` or dispose(); the tape holds what it needs.
       using plainValue = v;
       v = gatedValueEmbedding(plainValue, layer.valueEmbedding, tokens, gate);
     }
-    return reshape(attention(q, k, v, { window: layer.window }), [b, t, width]);
+    const y = rotaryAttention(h, layer.query, layer.key, v, this.#cos, this.#sin, { window: layer.window });
+    return reshape(y, [b, t, width]);
   }
 
   /** residual + MLP(h). */

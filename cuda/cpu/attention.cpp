@@ -305,8 +305,9 @@ static void backward_head(const Shape& s, const Work& w, float* dq, KeyHead& key
 }
 
 void attention_backward(Tensor* dq, Tensor* dk, Tensor* dv, const Tensor* dy, const Tensor* y, const Tensor* lse,
-                        const Tensor* q, const Tensor* k, const Tensor* v, int32_t b, int32_t t, int32_t h, int32_t g,
-                        int32_t d, int32_t window, double scale) {
+                        const Tensor* q, const Tensor* k, const Tensor* v, const Tensor* q_rstd, const Tensor* k_rstd,
+                        const Tensor* cos, const Tensor* sin, int32_t b, int32_t t, int32_t h, int32_t g, int32_t d,
+                        int32_t window, double scale) {
   const Shape s = shape_of(t, h, g, d, window, scale);
   Work unplaced;
   const int64_t per_thread = lay_out(s, unplaced, nullptr);
@@ -341,6 +342,10 @@ void attention_backward(Tensor* dq, Tensor* dk, Tensor* dv, const Tensor* dy, co
     }
   });
   count_operations(10.0 * d * b * h * pairs(s));
+  if (q_rstd == nullptr) return;
+  // In place: a pair of elements is read before it is written.
+  rope_rms_norm_backward(dq, dq, q, q_rstd, cos, sin, b, t, h, d);
+  rope_rms_norm_backward(dk, dk, k, k_rstd, cos, sin, b, t, g, d);
 }
 
 }  // namespace rs::RS_BACKEND

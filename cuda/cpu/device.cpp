@@ -73,6 +73,7 @@ bool device_has_bf16() { return false; }
 bool device_reads_cheaply() { return true; }
 void device_enter(const char*) {}
 void device_step(bool) {}
+double device_replayed_steps() { return 0; }
 uint64_t device_current_step() { return 0; }
 std::string device_plans() { return {}; }
 void device_set_plans(const std::string&) {}

@@ -88,6 +88,7 @@ bool wide_access(int64_t stride, const P*... pointers) {
 struct IdCheck {
   uint32_t* slot;  // host memory: state, op, id, place (two words), limit
   uint32_t op;
+  uint32_t unused = 0;  // parameters are compared byte by byte, so none may have gaps
 };
 IdCheck id_check();
 

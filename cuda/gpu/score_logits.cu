@@ -125,7 +125,7 @@ struct LogSum {
     sum += part;
     part = 0;
   }
-  __device__ double log_of_all() const { return double(offset) * 0.69314718055994530942 + log(sum); }
+  __device__ double log_of_all() const { return double(offset) / double(log2_of_e) + log(sum); }
 };
 
 template <bool wide>

@@ -70,7 +70,9 @@ function muon(count: number, rows: number, cols: number): BenchCase {
   const row = () => [update(size), read(size), update(size), update(Math.max(rows, cols))];
   return {
     label: `${count} × [${rows},${cols}]`,
-    args: [{ rows: Array.from({ length: count }, row) }, count, rows, cols, 5, { numbers: [0.02, 0.95, 0.95, 0.1] }, 0],
+    args: [{ rows: Array.from({ length: count }, row) }, count, rows, cols, 5, enums.RS_F32, {
+      numbers: [0.02, 0.95, 0.95, 0.1],
+    }, 0],
   };
 }
 
@@ -94,6 +96,21 @@ export const benchCases: { readonly [K in OpName]: readonly BenchCase[] } = {
     linearWeightGradient(V, C),
     linearWeightGradient(2, 32),
   ],
+  rs_matmul_sum: [{
+    label: `dy[${N},${C}]·w[${C},${C}], two of them`,
+    args: [
+      write(N * C),
+      { rows: Array.from({ length: 2 }, () => [read(N * C), weight(C * C), C]) },
+      ...[2, N, C, 0],
+    ],
+  }],
+  rs_linear_rope_rms_norm_forward: [{
+    label: `x[${N},${C}]·w[${H * D},${C}]ᵀ`,
+    args: [
+      ...[write(N * H * D), write(N * H), read(N * C), weight(H * D * C), read(T * D / 2), read(T * D / 2)],
+      ...[B, T, H, D, C, eps],
+    ],
+  }],
   rs_linear_cross_entropy: [
     {
       label: `x[${N},${C}]·w[${V},${C}]ᵀ, gradients`,
@@ -141,7 +158,8 @@ export const benchCases: { readonly [K in OpName]: readonly BenchCase[] } = {
     label: `[${B},${T},${H},${D}]`,
     args: [
       ...[write(elements), write(elements), write(elements), read(elements), read(elements)],
-      ...[positive(B * H * T), read(elements), read(elements), read(elements), B, T, H, H, D, T, D ** -0.5],
+      ...[positive(B * H * T), read(elements), read(elements), read(elements), 0, 0, 0, 0],
+      ...[B, T, H, H, D, T, D ** -0.5],
     ],
   }],
   rs_cross_entropy_forward: [{

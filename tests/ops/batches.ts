@@ -175,6 +175,7 @@ export const batches: Record<string, (rows: readonly number[]) => Batch> = {
         { in: q },
         { in: k },
         { in: values },
+        ...[null, null, null, null],
         rows.length,
         ...[t, h, g, d, shape.window, shape.scale],
       ],

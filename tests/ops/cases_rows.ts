@@ -162,6 +162,35 @@ const positions = [[1, 1, 1, 2], [2, 5, 3, 6], [1, 33, 2, 64], [3, 17, 1, 34], [
 /** The cases, by op. */
 export const rowCases = {
   rs_matmul: products,
+  rs_matmul_sum: [[[9, 17, 5]], [[40, 64, 33], [40, 64, 7]], [[65, 72, 64], [65, 72, 8], [65, 72, 40]], [[0, 8, 3]]]
+    .flatMap((terms, index) =>
+      flags.map((accumulate): Case => {
+        const random = new Random(850 + index), [m, n] = terms[0];
+        const factors = terms.map(([, , k]) => ({ k, a: random.normal(m * k), b: random.normal(k * n) }));
+        const before = random.normal(m * n);
+        return {
+          name: `${m}×${n} of ${terms.map(([, , k]) => k)}${accumulate ? " added" : ""}`,
+          args: [
+            accumulate ? { inout: before } : { out: m * n },
+            { rows: factors.map(({ a, b, k }) => [{ in: a }, { in: b }, k]) },
+            terms.length,
+            m,
+            n,
+            Number(accumulate),
+          ],
+          expected: () => {
+            const products = factors.map(({ a, b, k }) => reference.matmul(a, b, null, { batch: 1, m, n, k }));
+            return [
+              reference.make(
+                m * n,
+                (i) => products.reduce((sum, one) => sum + one[i], accumulate ? before[i] : 0),
+              ),
+            ];
+          },
+          tolerance: 4 * summed(terms.reduce((sum, [, , k]) => sum + k, 0)),
+        };
+      })
+    ),
   rs_embedding_forward: tables.map(({ name, n, c, v, ids, table }): Case => ({
     name,
     args: [{ out: n * c }, { in: table }, { in: ids }, n, c, v],
@@ -325,6 +354,23 @@ export const rowCases = {
     expected: () => reference.ropeRmsNorm(x, cos, sin, shape, eps),
     tolerance: steps(12) + summed(shape[3]),
   })),
+  rs_linear_rope_rms_norm_forward: positions.map(({ name, shape, count, rows, cos, sin }, index): Case => {
+    const random = new Random(1400 + index), [b, t, h, d] = shape, c = [5, 33, 64, 128, 130][index % 5];
+    const x = random.normal(b * t * c), w = random.normal(h * d * c);
+    return {
+      name: `${name} from ${c}`,
+      args: [{ out: count }, { out: rows }, { in: x }, { in: w }, { in: cos }, { in: sin }, ...shape, c, eps],
+      expected: () =>
+        reference.ropeRmsNorm(
+          reference.matmul(x, w, null, { batch: 1, m: b * t, n: h * d, k: c, transB: true }),
+          cos,
+          sin,
+          shape,
+          eps,
+        ),
+      tolerance: steps(12) + summed(d) + 2 * summed(c),
+    };
+  }),
   rs_rope_rms_norm_backward: positions.map(({ name, shape, count, x, dy, cos, sin }): Case => {
     const [y, rstd] = reference.ropeRmsNorm(x, cos, sin, shape, eps);
     return {

@@ -2,7 +2,8 @@
  * Cases of attention, losses, optimizers and scoring.
  * @module
  */
-import { type Argument, type Case, f32, Random, steps, summed } from "./case.ts";
+import { angles, type Argument, type Case, f32, Random, steps, summed } from "./case.ts";
+import { ropeRmsNorm, ropeRmsNormGradient } from "./reference.ts";
 import * as reference from "./reference_training.ts";
 
 // Batch, time, heads, key/value heads, head dimension, window: rows and keys beside the blocks, windows that begin
@@ -140,6 +141,40 @@ const muonCases = muonShapes.flatMap(([rows, cols, iterations, tensors], index) 
   })
 );
 
+/** The same gradient through the RoPE and norm that q and k came from. */
+function throughRope(
+  plain: Case,
+  { b, t, h, g, d, ...rest }: (typeof attentions)[number]["shape"],
+  q: Float32Array,
+  k: Float32Array,
+  v: Float32Array,
+  dy: Float32Array,
+): Case {
+  const { cos, sin } = angles(t, d), eps = 1e-6, shape = { b, t, h, g, d, ...rest };
+  const [query, queryRstd] = ropeRmsNorm(q, cos, sin, [b, t, h, d], eps).map(f32);
+  const [key, keyRstd] = ropeRmsNorm(k, cos, sin, [b, t, g, d], eps).map(f32);
+  const [y, lse] = reference.attention(query, key, v, shape);
+  return {
+    ...plain,
+    name: `${plain.name} through RoPE and norm`,
+    args: [
+      ...plain.args.slice(0, 4),
+      ...[y, lse, query, key, v, queryRstd, keyRstd, cos, sin].map((data) => ({ in: f32(data) })),
+      ...plain.args.slice(13),
+    ],
+    expected: () => {
+      const [dq, dk, dv] = reference.attentionGradient(dy, query, key, v, shape);
+      return [
+        ropeRmsNormGradient(dq, q, cos, sin, [b, t, h, d], eps),
+        ropeRmsNormGradient(dk, k, cos, sin, [b, t, g, d], eps),
+        dv,
+      ];
+    },
+    // 1/RMS of the input multiplies the errors.
+    tolerance: 4 * plain.tolerance,
+  };
+}
+
 /** The cases, by op. */
 export const trainingCases = {
   rs_attention_forward: attentions.map(({ name, shape, sizes, q, k, v }): Case => ({
@@ -149,9 +184,9 @@ export const trainingCases = {
     // A score is a sum over D, and exp turns its error into a relative one; then a sum over the keys.
     tolerance: 4 * summed(shape.d) + summed(shape.t),
   })),
-  rs_attention_backward: attentions.map(({ name, shape, sizes, q, k, v, dy }): Case => {
+  rs_attention_backward: attentions.flatMap(({ name, shape, sizes, q, k, v, dy }): Case[] => {
     const [y, lse] = reference.attention(q, k, v, shape);
-    return {
+    const plain: Case = {
       name,
       args: [
         { out: q.length },
@@ -163,6 +198,7 @@ export const trainingCases = {
         { in: q },
         { in: k },
         { in: v },
+        ...[null, null, null, null],
         ...sizes,
       ],
       expected: () => reference.attentionGradient(dy, q, k, v, shape),
@@ -170,6 +206,7 @@ export const trainingCases = {
       // A query that sees one key has no gradient: what is left of dy·v − delta is rounding of terms of that size.
       floor: 1,
     };
+    return shape.d % 2 === 0 ? [plain, throughRope(plain, shape, q, k, v, dy)] : [plain];
   }),
   rs_cross_entropy_forward: [...losses, allIgnored].map(({ name, n, v, cap, targets, logits }): Case => ({
     name,

@@ -29,24 +29,39 @@ function upload(rows: Uint16Array, sequenceLength: number): Batch {
   return { inputs: keep(Tensor.from(inputs, shape)), targets: keep(Tensor.from(targets, shape)) };
 }
 
-/** Four batches of random tokens, over and over. */
+/** Batches that were given out, to be freed at the end of their step. */
+class Live {
+  readonly #batches: Batch[] = [];
+
+  add(batch: Batch): Batch {
+    this.#batches.push(batch);
+    return batch;
+  }
+
+  release(): void {
+    for (const { inputs, targets } of this.#batches.splice(0)) {
+      inputs.dispose();
+      targets.dispose();
+    }
+  }
+}
+
+/** Four batches of random tokens, over and over, each uploaded as a run's batches are. */
 export function randomBatches(seed: number, vocabSize: number, sequenceLength: number): BatchSource {
   const random = generator(seed);
-  const pool: Batch[] = [];
+  const pool: Uint16Array[] = [];
+  const live = new Live();
   let turn = 0;
   return {
     next(rows) {
-      if (pool.length < 4) {
-        const tokens = Uint16Array.from(
-          { length: rows * (sequenceLength + 1) },
-          () => Math.floor(random() * vocabSize),
-        );
-        pool.push(upload(tokens, sequenceLength));
-        return pool[pool.length - 1];
+      const length = rows * (sequenceLength + 1);
+      const at = turn++ % 4;
+      if (pool[at]?.length !== length) {
+        pool[at] = Uint16Array.from({ length }, () => Math.floor(random() * vocabSize));
       }
-      return pool[turn++ % pool.length];
+      return live.add(upload(pool[at], sequenceLength));
     },
-    release() {},
+    release: () => live.release(),
   };
 }
 
@@ -56,7 +71,7 @@ export function rowBatches(seed: number, data: Uint16Array, sequenceLength: numb
   const length = sequenceLength + 1;
   const count = data.length / length;
   let order: number[] = [];
-  const live: Batch[] = [];
+  const live = new Live();
   return {
     next(rows) {
       const tokens = new Uint16Array(rows * length);
@@ -65,15 +80,9 @@ export function rowBatches(seed: number, data: Uint16Array, sequenceLength: numb
         const from = order.pop()! * length;
         tokens.set(data.subarray(from, from + length), row * length);
       }
-      live.push(upload(tokens, sequenceLength));
-      return live[live.length - 1];
+      return live.add(upload(tokens, sequenceLength));
     },
-    release() {
-      for (const { inputs, targets } of live.splice(0)) {
-        inputs.dispose();
-        targets.dispose();
-      }
-    },
+    release: () => live.release(),
   };
 }
 

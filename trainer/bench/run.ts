@@ -71,10 +71,15 @@ export class BenchRun implements Run<GptConfig> {
     try {
       repeatable(() => scope(fn));
     } finally {
-      this.#inStep = false;
-      this.#steps++;
-      this.source.release();
+      this.ended();
     }
+  }
+
+  /** Ends a step. */
+  ended(): void {
+    this.#inStep = false;
+    this.#steps++;
+    this.source.release();
   }
 
   log(step: number, loss: Tensor): void {

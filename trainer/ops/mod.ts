@@ -6,7 +6,7 @@
  * | --- | --- |
  * | embeddings | `embedding` `gatedValueEmbedding` |
  * | norms and positions | `rmsNorm` `layerNorm` `mixRmsNorm` `rope` `ropeRmsNorm` |
- * | attention | `attention` |
+ * | attention | `attention` `rotaryAttention` |
  * | elementwise | `relu` `relu2` `gelu` `silu` `swiglu` `sigmoid` `tanh` `softcap` `exp` `log` `sqrt` `square` `negate` `scale` `add` `subtract` `multiply` `divide` `dropout` |
  * | over an axis | `sum` `mean` `softmax` |
  * | shapes | `reshape` `detach` `transpose` `slice` `split` `concat` |
@@ -30,6 +30,7 @@ export { detach, reshape } from "./reshape.ts";
 export { rmsNorm, type RmsNormOptions } from "./rms_norm.ts";
 export { rope } from "./rope.ts";
 export { ropeRmsNorm } from "./rope_rms_norm.ts";
+export { rotaryAttention, type RotaryAttentionOptions } from "./rotary_attention.ts";
 export { scale } from "./scale.ts";
 export { softmax } from "./softmax.ts";
 export { mean, sum } from "./sum.ts";

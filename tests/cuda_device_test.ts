@@ -1,0 +1,195 @@
+/**
+ * Faults of a GPU and their sentences, steps that are replayed, memory that ends, and a session's runs on CUDA. What
+ * needs no GPU runs wherever the CUDA build can be compiled: a driver that is missing, and one that is too old.
+ */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { findLibrary, handle, type Library } from "../cuda/lib.ts";
+import { check } from "../cuda/lib.ts";
+import { resolveHome } from "../cuda/home.ts";
+import { exportedSymbols } from "./_elf.ts";
+import { symbols as table } from "../cuda/symbols.gen.ts";
+import { cudaLibrary, cudaLibraryPath, cudaTest } from "./_cuda.ts";
+import { Bench, tinyTrain } from "./run/_fixture.ts";
+import { config as literals, createModel, type GptConfig, train } from "../trainer/train.ts";
+import { randomBatches } from "../trainer/bench/rows.ts";
+import { BenchRun } from "../trainer/bench/run.ts";
+import { presets } from "../trainer/presets.ts";
+import { repeatable, scope, Tensor } from "../trainer/tensor.ts";
+
+const built = await findLibrary(resolveHome(), "cuda");
+const ignore = built === null;
+if (ignore) console.log("the CUDA build was not compiled: its tests are skipped");
+
+async function child(path: string, what: string, env: Record<string, string> = {}): Promise<string> {
+  const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: [
+      "run",
+      "--no-prompt",
+      "--no-check",
+      `--allow-ffi=${path}`,
+      "--allow-read",
+      new URL("_cuda_child.ts", import.meta.url).href,
+      path,
+      what,
+    ],
+    env: { NO_COLOR: "1", ...env },
+  }).output();
+  return new TextDecoder().decode(stdout).trim() + new TextDecoder().decode(stderr).trim();
+}
+
+/** A folder with a driver library that answers as one of CUDA 11.4 does. */
+async function oldDriver(): Promise<string> {
+  const folder = await Deno.makeTempDir();
+  const source = `
+    #include <cstring>
+    extern "C" {
+    int cuInit(unsigned) { return 0; }
+    int cuDriverGetVersion(int* version) { *version = 11040; return 0; }
+    int notFound() { return 500; }
+    int cuGetProcAddress(const char* name, void** found, int, unsigned long long) {
+      *found = !strcmp(name, "cuInit") ? (void*)cuInit
+             : !strcmp(name, "cuDriverGetVersion") ? (void*)cuDriverGetVersion
+             : !strcmp(name, "cuGetProcAddress") ? (void*)cuGetProcAddress : (void*)notFound;
+      return 0;
+    }
+    int cuGetProcAddress_v2(const char* name, void** found, int version, unsigned long long flags, int*) {
+      return cuGetProcAddress(name, found, version, flags);
+    }
+    }`;
+  await Deno.writeTextFile(join(folder, "driver.cpp"), source);
+  const { success } = await new Deno.Command("g++", {
+    args: ["-shared", "-fPIC", "-o", join(folder, "libcuda.so.1"), join(folder, "driver.cpp")],
+  }).output();
+  assert(success);
+  return folder;
+}
+
+Deno.test({
+  name: "CUDA: the library exports what symbols.gen.ts names and nothing else",
+  ignore,
+  fn: async () => {
+    const names = exportedSymbols(await Deno.readFile(built!)).filter((name) => !name.startsWith("_"));
+    assert.deepEqual(names.sort(), Object.keys(table).sort());
+  },
+});
+
+Deno.test({
+  name: "CUDA: a driver that is too old is named with both versions",
+  ignore,
+  fn: async () => {
+    const folder = await oldDriver();
+    try {
+      const said = await child(built!, "describe", { LD_LIBRARY_PATH: folder });
+      assert.match(said, /the NVIDIA driver is too old: it knows CUDA 11\.4, and 1[23]\.\d is needed/);
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  },
+});
+
+cudaTest("a fault names the op it happened in, and the process can end", async () => {
+  const said = await child(cudaLibraryPath, "fault");
+  assert.match(said, /the GPU failed in runtime_inject_fault: .* \(cuda\w+\)$/);
+});
+
+cudaTest("a GPU that is not there is named", async () => {
+  const said = await child(cudaLibraryPath, "describe", { CUDA_VISIBLE_DEVICES: "" });
+  assert.match(said, /there is no GPU/);
+});
+
+cudaTest("memory that ends is an error with the bytes wanted, and what follows works", () => {
+  const { symbols } = cudaLibrary(), held: number[] = [];
+  let message = "";
+  try {
+    for (;;) held.push(handle(symbols.rs_tensor_create(0, 2 ** 31), "tensor_create"));
+  } catch (error) {
+    message = (error as Error).message;
+  }
+  assert.match(message, /^tensor_create: out of memory: wanted 8589934592 bytes, \d+ bytes are free/);
+  for (const tensor of held) check(symbols.rs_tensor_destroy(tensor), "destroy");
+  check(symbols.rs_memory_trim(), "trim");
+  using x = Tensor.from(Float32Array.of(1, 2, 3));
+  assert.deepEqual([...x.data()], [1, 2, 3]);
+});
+
+/** Trains a small model and returns all weights and losses. */
+function trained(dtype: "f32" | "bf16", steps: number, replay: boolean): { weights: Float32Array[]; losses: number[] } {
+  const { vocabSize, sequenceLength, config: sizes } = presets["cpu-tiny"];
+  const config = { ...literals, ...sizes, batchTokens: 2 * sizes.microBatchRows * sequenceLength } as GptConfig;
+  const setup = { seed: 3, vocabSize, sequenceLength, dtype, config };
+  return scope(() => {
+    const model = createModel(setup);
+    const run = new BenchRun(setup, randomBatches(3, vocabSize, sequenceLength), { steps });
+    // Without its borders a step is never replayed.
+    if (!replay) run.step = (fn) => (scope(fn), run.ended());
+    train(run, model);
+    run.finish();
+    const weights = [...model.parameters().values()].map((tensor) => tensor.data() as Float32Array);
+    for (const tensor of model.parameters().values()) tensor.dispose();
+    return { weights, losses: run.curve.map(({ loss }) => loss) };
+  });
+}
+
+cudaTest("steps that are replayed leave the bits of steps that are not, twice", () => {
+  const { symbols } = cudaLibrary();
+  check(symbols.rs_memory_set_guards(0), "memory_set_guards");
+  for (const dtype of ["f32", "bf16"] as const) {
+    const counters = new Float64Array(8);
+    const steps = () => (check(symbols.rs_counters(counters, counters.byteLength), "counters"), counters[6]);
+    const plain = trained(dtype, 12, false), before = steps();
+    const replayed = trained(dtype, 12, true), after = steps(), again = trained(dtype, 12, true);
+    assert(after - before >= 6, `${after - before} of 12 steps were replayed`);
+    assert.deepEqual(replayed.losses, plain.losses, dtype);
+    assert.deepEqual(replayed.weights, plain.weights, dtype);
+    assert.deepEqual(again, replayed, dtype);
+  }
+});
+
+cudaTest("a step that changes after it was captured does what it says", () => {
+  cudaLibrary();
+  using x = Tensor.from(new Float32Array(8).fill(1)), y = Tensor.from(new Float32Array(8).fill(2));
+  const seen: number[] = [];
+  const add = (library: Library, factor: number) =>
+    check(library.symbols.rs_axpby(x.handle, y.handle, factor, 1), "axpby");
+  const library = cudaLibrary();
+  for (let step = 0; step < 20; step++) {
+    repeatable(() => {
+      add(library, 1);
+      x.upload(Float32Array.of(step), 7); // a number that differs from step to step
+      if (step === 11) add(library, 10); // one more than ever before
+      if (step === 14) seen.push((x.data() as Float32Array)[0]); // a wait in the middle
+      if (step !== 16) add(library, 1); // one less
+    });
+    if (step % 5 === 4) seen.push((x.data() as Float32Array)[0]);
+  }
+  const data = x.data() as Float32Array;
+  // 1 + 2·(two a step, ten more in step 11, one less in step 16)
+  assert.deepEqual([data[0], data[7], ...seen], [1 + 2 * 49, 19 + 2, 21, 41, 79, 81, 99]);
+});
+
+cudaTest("a run out of memory, one that loses the GPU, and one that is well after them", async () => {
+  await using bench = await Bench.create();
+  const cuda = { libraryPath: cudaLibraryPath, device: "cuda" as const };
+  const full = await bench.run(
+    tinyTrain({
+      top: `import { Tensor as Many } from "./tensor.ts";`,
+      step: "for (;;) Many.untracked([2 ** 16, 2 ** 15]);",
+    }),
+    cuda,
+  );
+  assert.equal(full.status, "crash");
+  assert.match(full.reason, /out of memory: wanted 8589934592 bytes/);
+  const lost = await bench.run(
+    tinyTrain({
+      top: `import { library } from "../cuda/lib.ts";`,
+      step: "library().symbols.rs_runtime_inject_fault();",
+    }),
+    cuda,
+  );
+  assert.equal(lost.status, "crash");
+  assert.match(lost.reason, /the GPU failed in runtime_inject_fault/);
+  const well = await bench.run(tinyTrain(), cuda);
+  assert.deepEqual([well.status, well.reason], ["ok", ""]);
+  assert(well.valBpb! > 0);
+});
