@@ -150,11 +150,13 @@ void attention_backward(Tensor* dq, Tensor* dk, Tensor* dv, const Tensor* dy, co
     const AlignedInput<float> sums(lse);
     if (d == 64) launch_delta<bf16, 8>(delta, from, output, s);
     else launch_delta<bf16, 16>(delta, from, output, s);
-    const bool hopper = fits_hopper(s);
-    (hopper ? hopper_attention_query_gradient : portable_attention_query_gradient)(to_query, delta, from, sums, query,
-                                                                                   key, value, s);
-    (hopper ? hopper_attention_key_value_gradient : portable_attention_key_value_gradient)(
-        to_key, to_value, delta, from, sums, query, key, value, s);
+    if (fits_hopper(s)) {
+      hopper_attention_query_gradient(to_query, delta, from, sums, query, key, value, s, nullptr);
+      hopper_attention_key_value_gradient(to_key, to_value, delta, from, sums, query, key, value, s, nullptr);
+    } else {
+      portable_attention_query_gradient(to_query, delta, from, sums, query, key, value, s);
+      portable_attention_key_value_gradient(to_key, to_value, delta, from, sums, query, key, value, s);
+    }
     to_query.finish();
     to_key.finish();
     to_value.finish();

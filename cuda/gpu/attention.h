@@ -13,13 +13,22 @@ struct AttentionShape {
   float scale;
 };
 
-// Hopper (hopper/attention_*.cu): bfloat16, D 64 or 128, every address a multiple of 16, a positive scale.
+// Where q (or k) is the output of rope_rms_norm, its gradient may go on through that one's backward pass before it is
+// rounded: dq (dk) is then the gradient of what went in.
+struct RopeNorm {
+  const float* rstd;       // [B,T,H] (k: [B,T,G])
+  const float *cos, *sin;  // [T, D/2]
+};
+
+// Hopper (hopper/attention_*.cu): bfloat16, D 64 or 128, every address a multiple of 16, a positive scale. `rope`
+// may be null.
 void hopper_attention_forward(bf16* y, float* lse, const bf16* q, const bf16* k, const bf16* v,
                               const AttentionShape& shape);
 void hopper_attention_query_gradient(bf16* dq, const float* delta, const bf16* dy, const float* lse, const bf16* q,
-                                     const bf16* k, const bf16* v, const AttentionShape& shape);
+                                     const bf16* k, const bf16* v, const AttentionShape& shape, const RopeNorm* rope);
 void hopper_attention_key_value_gradient(bf16* dk, bf16* dv, const float* delta, const bf16* dy, const float* lse,
-                                         const bf16* q, const bf16* k, const bf16* v, const AttentionShape& shape);
+                                         const bf16* q, const bf16* k, const bf16* v, const AttentionShape& shape,
+                                         const RopeNorm* rope);
 
 // The same with the tensor cores of any GPU since sm_80 (attention_portable.cu), under the same conditions.
 void portable_attention_forward(bf16* y, float* lse, const bf16* q, const bf16* k, const bf16* v,

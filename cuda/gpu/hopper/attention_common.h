@@ -159,6 +159,13 @@ __device__ inline void add_rows(float (&sum)[Sum], const uint32_t (&weights)[Wei
   }
 }
 
+// Where a tile of 64 rows in shared memory has columns 8i … 8i+7 of row + 8h: panels, swizzled.
+template <class Byte>
+__device__ inline Byte* chunk_place(Byte* tile, int row, int h, int i) {
+  Byte* panel = tile + i / 8 * (half_rows * row_bytes);
+  return panel + (row + 8 * h) * row_bytes + ((i % 8) ^ (row % 8)) * 16;
+}
+
 // A warpgroup's accumulators times a factor for each of a thread's two rows, as a bfloat16 tile of 64 rows in shared
 // memory, as TMA reads it.
 template <int D>
@@ -166,11 +173,9 @@ __device__ inline void store_accumulators(uint8_t* target, const float (&x)[D / 
   const int lane = threadIdx.x % 32, row = threadIdx.x % 128 / 32 * 16 + lane / 4;
 #pragma unroll
   for (int i = 0; i < D / 8; i++) {
-    uint8_t* panel = target + i / 8 * (half_rows * row_bytes);
 #pragma unroll
     for (int h = 0; h < 2; h++) {
-      uint8_t* chunk = panel + (row + 8 * h) * row_bytes + ((i % 8) ^ (row % 8)) * 16;  // 128-byte swizzle
-      *reinterpret_cast<uint32_t*>(chunk + lane % 4 * 4) =
+      *reinterpret_cast<uint32_t*>(chunk_place(target, row, h, i) + lane % 4 * 4) =
           pack_bf16(x[4 * i + 2 * h] * factor[h], x[4 * i + 2 * h + 1] * factor[h]);
     }
   }

@@ -1,7 +1,9 @@
 // The gradient of causal attention with respect to the queries: dq = scale·dS·k, where dS = P∘(dy·vᵀ − delta) and
 // P = exp(scale·q·kᵀ − lse). Three products for each block of keys; weights never leave registers. One warpgroup brings
-// tiles by TMA, two multiply in turns, so that one's exponentials hide behind the other's products.
+// tiles by TMA, two multiply in turns, so that one's exponentials hide behind the other's products. With `Rope` the
+// gradient goes on through the backward pass of rope_rms_norm while it is in registers.
 #include "attention_common.h"
+#include "attention_query_rope.h"
 
 namespace rs::gpu {
 
@@ -18,13 +20,14 @@ struct QueryGradientShared {
   uint64_t query_full[2], query_empty[2], key_full[stages], key_empty[stages], value_full[stages], value_empty[stages];
 };
 
-template <int D>
+template <int D, bool Rope>
 __global__ void __launch_bounds__(384, 1)
     attention_query_gradient_kernel(const __grid_constant__ CUtensorMap dq_map, const float* delta, const float* lse,
                                     const __grid_constant__ CUtensorMap dy_map,
                                     const __grid_constant__ CUtensorMap q_map,
                                     const __grid_constant__ CUtensorMap k_map,
-                                    const __grid_constant__ CUtensorMap v_map, AttentionShape shape, TileOrder order) {
+                                    const __grid_constant__ CUtensorMap v_map, AttentionShape shape, TileOrder order,
+                                    RopeNorm rope) {
   using Shared = QueryGradientShared<D>;
   extern __shared__ uint8_t dynamic_shared[];
   Shared& shared = *reinterpret_cast<Shared*>(dynamic_shared + (-shared_address(dynamic_shared) & 1023));
@@ -122,7 +125,7 @@ __global__ void __launch_bounds__(384, 1)
         touch(dp);
         if (lane == 0) {
           barrier_arrive(&shared.value_empty[stage]);
-          if (block == tile.low) barrier_arrive(&shared.query_empty[group]);
+          if (!Rope && block == tile.low) barrier_arrive(&shared.query_empty[group]);
         }
         uint32_t ds[Size / 8][4];
 #pragma unroll
@@ -142,10 +145,18 @@ __global__ void __launch_bounds__(384, 1)
         if (need.half) add_block(std::integral_constant<int, 32>(), block, need);
         else add_block(std::integral_constant<int, 64>(), block, need);
       }
+      if (Rope) {
+        RopeRows<D> rows;
+        rows.load_units(shared.query[group][0], row);
+        __syncwarp();
+        if (lane == 0) barrier_arrive(&shared.query_empty[group]);
+        rows.load_angles(rope, shape, tile, first + row);
+        rows.backward(sum, shape.scale);
+      }
 
       if (thread == 0) store_wait_read<0>();  // of the tile before
       named_barrier(own_barrier + group, 128);
-      const float scales[2] = {shape.scale, shape.scale};
+      const float factor = Rope ? 1.0f : shape.scale, scales[2] = {factor, factor};
       store_accumulators<D>(shared.result[group], sum, scales);
       fence_async();
       named_barrier(own_barrier + group, 128);
@@ -157,21 +168,23 @@ __global__ void __launch_bounds__(384, 1)
 
 template <int D>
 void query_gradient(bf16* dq, const float* delta, const bf16* dy, const float* lse, const bf16* q, const bf16* k,
-                    const bf16* v, const AttentionShape& shape) {
+                    const bf16* v, const AttentionShape& shape, const RopeNorm* rope) {
   const TileOrder order = tile_order(shape);
   const Launch where{tile_grid(order), 384, sizeof(QueryGradientShared<D>) + 1024};
-  launch(attention_query_gradient_kernel<D>, where, head_map(dq, shape, shape.h, half_rows), delta, lse,
+  const auto kernel = rope ? attention_query_gradient_kernel<D, true> : attention_query_gradient_kernel<D, false>;
+  launch(kernel, where, head_map(dq, shape, shape.h, half_rows), delta, lse,
          head_map(dy, shape, shape.h, half_rows), head_map(q, shape, shape.h, half_rows),
-         head_map(k, shape, shape.g, tile_rows), head_map(v, shape, shape.g, tile_rows), shape, order);
+         head_map(k, shape, shape.g, tile_rows), head_map(v, shape, shape.g, tile_rows), shape, order,
+         rope ? *rope : RopeNorm{});
 }
 
 }  // namespace
 
 void hopper_attention_query_gradient(bf16* dq, const float* delta, const bf16* dy, const float* lse, const bf16* q,
-                                     const bf16* k, const bf16* v, const AttentionShape& shape) {
+                                     const bf16* k, const bf16* v, const AttentionShape& shape, const RopeNorm* rope) {
   const AttentionShape bounded = bound_window(shape);
-  if (shape.d == 64) query_gradient<64>(dq, delta, dy, lse, q, k, v, bounded);
-  else query_gradient<128>(dq, delta, dy, lse, q, k, v, bounded);
+  if (shape.d == 64) query_gradient<64>(dq, delta, dy, lse, q, k, v, bounded, rope);
+  else query_gradient<128>(dq, delta, dy, lse, q, k, v, bounded, rope);
 }
 
 }  // namespace rs::gpu
