@@ -2,12 +2,18 @@
 #include "product.h"
 
 #include "product_kernel.h"
+#include "product_rope.h"
 
 namespace rs::gpu {
 namespace {
 
-using WideTiles = product::Tiling<256, 4, 2, 2, 8>;
-using NarrowTiles = product::Tiling<128, 6, 2, 2, 8>;
+// Measured on an H100, TFLOP/s at M = 262144 (tests/bench/results.md): where K is short the epilogue decides, and taking
+// turns hides it: 635 at N=K=512 (wide tiles 578), 641 with relu² at N=2048, K=512 in pairs (wide 587). Where K is long,
+// or the epilogue reads aux, wide tiles load less: 660 at N=512, K=2048 (turns 565), 492 with the gradient of relu² (441).
+using WideTiles = product::Tiling<256, 4, 1, 0, 0>;
+using NarrowTiles = product::Tiling<128, 6, 1, 0, 0>;
+using TurnTiles = product::Tiling<128, 7, 1, 0, 0, true>;
+using TurnPairTiles = product::Tiling<128, 7, 2, 0, 0, true>;
 
 // A row-major matrix in boxes of 64 columns by `rows` rows, as it is.
 CUtensorMap matrix_map(const bf16* data, int64_t rows, int64_t columns, int32_t box_rows) {
@@ -31,8 +37,8 @@ CUtensorMap five_axes_map(const bf16* data, int64_t rows, int64_t columns, int32
   return tensor_map(data, 5, sizes, strides, box);
 }
 
-template <class T, bool Grouped>
-void enqueue(const HopperProduct& p) {
+template <class T, class Out, bool Grouped>
+void enqueue_product(const HopperProduct& p, const typename Out::Target& target) {
   product::Maps maps = {};
   product::Shape shape = {};
   int32_t ends[3];
@@ -54,19 +60,38 @@ void enqueue(const HopperProduct& p) {
   if (tiles + halved > INT32_MAX / 2) fail(RS_UNSUPPORTED, "product of %d x %d: too many tiles", p.m, p.n);
   shape.whole = int32_t(tiles - halved), shape.items = int32_t(tiles + halved);
   const unsigned blocks = unsigned((shape.items < clusters ? shape.items : clusters) * T::cluster);
+  launch(product::product_kernel<T, Out, Grouped>, Launch{blocks, 384, T::shared_bytes, T::cluster}, target, maps,
+         shape);
+}
+
+template <class T, int Epilogue, class C, bool Grouped>
+void enqueue_epilogue(const HopperProduct& p) {
+  enqueue_product<T, product::Output<T::blocks, T::columns, Epilogue, C, Grouped>, Grouped>(
+      p, {static_cast<C*>(p.c), static_cast<const C*>(p.aux)});
+}
+
+template <class T, bool Grouped>
+void enqueue(const HopperProduct& p) {
   with_float(p.c_type, [&](auto* type) {
     using C = std::remove_pointer_t<decltype(type)>;
-    auto run = [&](auto kernel) {
-      launch(kernel, Launch{blocks, 384, T::shared_bytes, T::cluster}, static_cast<C*>(p.c),
-             static_cast<const C*>(p.aux), maps, shape);
-    };
     switch (p.epilogue) {
-      case RS_EPILOGUE_RELU2: return run(product::product_kernel<T, RS_EPILOGUE_RELU2, C, Grouped>);
-      case RS_EPILOGUE_RELU2_BACKWARD: return run(product::product_kernel<T, RS_EPILOGUE_RELU2_BACKWARD, C, Grouped>);
-      case RS_EPILOGUE_ADD_AUX: return run(product::product_kernel<T, RS_EPILOGUE_ADD_AUX, C, Grouped>);
-      default: return run(product::product_kernel<T, RS_EPILOGUE_NONE, C, Grouped>);
+      case RS_EPILOGUE_RELU2: return enqueue_epilogue<T, RS_EPILOGUE_RELU2, C, Grouped>(p);
+      case RS_EPILOGUE_RELU2_BACKWARD: return enqueue_epilogue<T, RS_EPILOGUE_RELU2_BACKWARD, C, Grouped>(p);
+      case RS_EPILOGUE_ADD_AUX: return enqueue_epilogue<T, RS_EPILOGUE_ADD_AUX, C, Grouped>(p);
+      default: return enqueue_epilogue<T, RS_EPILOGUE_NONE, C, Grouped>(p);
     }
   });
+}
+
+// The product alone; heads·d columns have to exist as an int32_t.
+HopperProduct without_rope(const HopperRopeProduct& p) {
+  return {p.c, p.a, p.b, nullptr, RS_BF16, p.m, p.heads * p.d, p.k, RS_EPILOGUE_NONE};
+}
+
+template <class T, int D>
+void enqueue_rope(const HopperRopeProduct& p) {
+  enqueue_product<T, product::RopeOutput<T::blocks, T::columns, D>, true>(
+      without_rope(p), {p.c, p.rstd, p.cos, p.sin, p.t, p.heads, 1.0f / float(D), p.eps});
 }
 
 bool aligned(const void* p) { return reinterpret_cast<uintptr_t>(p) % 16 == 0; }
@@ -87,15 +112,28 @@ bool hopper_product_supports(const HopperProduct& p) {
 }
 
 void hopper_product(const HopperProduct& p) {
-  // Wide tiles load less for each operation; they lose where they cover columns that do not exist.
-  const bool narrow = p.n < 1024 && ceil_div(p.n, 128) % 2 == 1;
+  const bool reads_aux = p.epilogue == RS_EPILOGUE_RELU2_BACKWARD || p.epilogue == RS_EPILOGUE_ADD_AUX;
   if (p.n % 32 != 0) {
     enqueue<NarrowTiles, false>(p);
-  } else if (narrow) {
+  } else if (p.segments == 1 && p.k <= 1024 && !reads_aux) {
+    if (p.n >= 1024 && p.m >= 8192) enqueue<TurnPairTiles, true>(p);
+    else enqueue<TurnTiles, true>(p);
+  } else if (p.n < 1024 && ceil_div(p.n, 128) % 2 == 1) {
+    // Wide tiles would cover columns that do not exist.
     enqueue<NarrowTiles, true>(p);
   } else {
     enqueue<WideTiles, true>(p);
   }
+}
+
+bool hopper_rope_product_supports(const HopperRopeProduct& p) {
+  if ((p.d != 64 && p.d != 128) || p.t < 1 || p.heads < 1 || int64_t{p.heads} * p.d > INT32_MAX) return false;
+  return aligned(p.cos) && aligned(p.sin) && hopper_product_supports(without_rope(p));
+}
+
+void hopper_rope_product(const HopperRopeProduct& p) {
+  if (p.d == 64) enqueue_rope<TurnTiles, 64>(p);
+  else enqueue_rope<TurnTiles, 128>(p);
 }
 
 }  // namespace rs::gpu

@@ -63,17 +63,21 @@ __device__ inline void store8_if(bool wanted, bf16* p, const float (&v)[8]) {
 template <int Blocks, int Columns, int Epilogue, class C, bool Grouped>
 class Output {
  public:
+  struct Target {
+    C* c;
+    const C* aux;
+  };
+  static constexpr bool fetches = Grouped && has_aux<Epilogue>;
+
   // The first row and column of the warpgroup's part; `lane_row` is the thread's row in the first 64.
-  __device__ void place(C* c, const C* aux, int m, int n, int row, int column, int lane_row, int lane) {
+  __device__ void place(const Target& target, int m, int n, int row, int column, int lane_row, int lane) {
     const int64_t first = int64_t(row + lane_row) * n + column + (Grouped ? 8 : 2) * (lane % 4);
-    c_ = c + first, aux_ = aux + first;
+    c_ = target.c + first, aux_ = target.aux + first;
     stride_ = n, rows_ = m - row - lane_row, columns_ = n - column;
   }
   // Asks for the first part of aux, long before it is needed.
-  __device__ void fetch() {
-    if constexpr (Grouped && has_aux<Epilogue>) fetch_part(0);
-  }
-  __device__ void store(const float (&sums)[Blocks][Columns / 2]) {
+  __device__ void fetch() { fetch_part(0); }
+  __device__ void store(float (&sums)[Blocks][Columns / 2]) {
     if constexpr (Grouped) {
       store_grouped(sums);
     } else {

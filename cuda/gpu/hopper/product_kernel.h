@@ -130,8 +130,8 @@ __device__ inline void produce(const Maps& maps, const Shape& shape, Ring<T> rin
   }
 }
 
-template <class T, int Epilogue, class C, bool Grouped>
-__device__ inline void consume(C* c, const C* aux, const Shape& shape, Ring<T> ring) {
+template <class T, class Out>
+__device__ inline void consume(const typename Out::Target& target, const Shape& shape, Ring<T> ring) {
   const int group = threadIdx.x / 128 - 1, lane = threadIdx.x % 32;
   const int lane_row = threadIdx.x % 128 / 32 * 16 + lane / 4;
   // With fewer steps than stages the first warpgroup could announce two tiles before the second waited for one.
@@ -139,7 +139,7 @@ __device__ inline void consume(C* c, const C* aux, const Shape& shape, Ring<T> r
   const uint64_t a_start = k_major(shared_address(ring.stages) + (T::turns ? 0 : group * 64 * T::step * 2));
   const uint64_t b_start = k_major(shared_address(ring.stages) + T::a_bytes);
   float sums[T::blocks][T::columns / 2];
-  Output<T::blocks, T::columns, Epilogue, C, Grouped> output;
+  Out output;
   if (T::turns && group == 1) named_barrier_arrive(2, 256);
 
   int turn = 0;
@@ -156,7 +156,7 @@ __device__ inline void consume(C* c, const C* aux, const Shape& shape, Ring<T> r
       }
       continue;
     }
-    output.place(c, aux, shape.m, shape.n, place.row + (T::turns ? 0 : 64 * group), place.column, lane_row, lane);
+    output.place(target, shape.m, shape.n, place.row + (T::turns ? 0 : 64 * group), place.column, lane_row, lane);
     const bool lags = lagging && place.whole;
     if (T::turns) named_barrier(2 + group, 256);
     if (lags && group == 1) named_barrier(1, 256);
@@ -184,7 +184,7 @@ __device__ inline void consume(C* c, const C* aux, const Shape& shape, Ring<T> r
         if (T::lag > 0 && lags && group == 0 && step == T::lag - 1) named_barrier_arrive(1, 256);
       }
     };
-    if constexpr (Grouped && has_aux<Epilogue>) {
+    if constexpr (Out::fetches) {
       const int early = shape.steps > 2 ? shape.steps - 2 : 0;
       multiply(0, early);
       output.fetch();
@@ -201,9 +201,11 @@ __device__ inline void consume(C* c, const C* aux, const Shape& shape, Ring<T> r
   }
 }
 
-template <class T, int Epilogue, class C, bool Grouped>
+// Out is Output or one like it; Grouped: how it wants b's rows.
+template <class T, class Out, bool Grouped>
 __global__ void __launch_bounds__(384, 1)
-    product_kernel(C* c, const C* aux, const __grid_constant__ Maps maps, const __grid_constant__ Shape shape) {
+    product_kernel(const __grid_constant__ typename Out::Target target, const __grid_constant__ Maps maps,
+                   const __grid_constant__ Shape shape) {
   extern __shared__ uint8_t shared[];
   Ring<T> ring(shared + (1024 - shared_address(shared) % 1024) % 1024);
   if (threadIdx.x == 0) {
@@ -222,7 +224,7 @@ __global__ void __launch_bounds__(384, 1)
     if (threadIdx.x == 0) produce<T, Grouped>(maps, shape, ring);
   } else {
     registers_up<232>();
-    consume<T, Epilogue, C, Grouped>(c, aux, shape, ring);
+    consume<T, Out>(target, shape, ring);
   }
   __syncwarp();
   // No block ends while another may still write to its memory or arrive at its barriers.
