@@ -3,9 +3,11 @@
 // P = exp(scale·S − lse), S = Q·Kᵀ, dS = P·(dY·Vᵀ − delta). Scores are made transposed (a row is a key), so that Pᵀ
 // and dSᵀ come out of one product in just the registers where the next one wants its left operand.
 // Two warpgroups of 64 keys each multiply, the warps of a third bring the operands. Thread blocks live as long as the
-// kernel and draw their tiles from a counter; which of them gets a tile changes no bits.
+// kernel and draw their tiles from a counter; which of them gets a tile changes no bits. With `Rope` the gradient of a
+// key goes on through the backward pass of rope_rms_norm before it is stored.
 #include "../attention.h"
 #include "attention_key_value_operands.h"
+#include "attention_key_value_rope.h"
 
 namespace rs::gpu {
 namespace {
@@ -52,9 +54,7 @@ __device__ inline void pack(uint32_t (&packed)[block_queries / 16][4], const flo
 // The four lanes that share a row exchange words so that each has eight neighbours.
 template <int D>
 __device__ inline void store_rows(bf16* target, int64_t stride, int rows, const float (&x)[D / 2], float scale) {
-  int thread = threadIdx.x % warpgroup;
-  asm volatile("" : "+r"(thread));  // else addresses are kept in registers through all products
-  const int lane = thread % 32, quarter = lane % 4;
+  const int thread = late_thread(), lane = thread % 32, quarter = lane % 4;
   const bool odd = quarter & 1, high = quarter & 2;
 #pragma unroll
   for (int half = 0; half < 2; half++) {
@@ -80,7 +80,11 @@ __device__ inline void store_rows(bf16* target, int64_t stride, int rows, const 
         if (high) w[i] = got;
         else w[i + 2] = got;
       }
-      if (row < rows) *reinterpret_cast<uint4*>(place + part * 32) = make_uint4(w[0], w[1], w[2], w[3]);
+      // By name: the compiler stores some of these word by word.
+      if (row < rows)
+        asm volatile("st.global.v4.u32 [%0], {%1, %2, %3, %4};" ::"l"(place + part * 32), "r"(w[0]), "r"(w[1]),
+                     "r"(w[2]), "r"(w[3])
+                     : "memory");
     }
   }
 }
@@ -110,8 +114,8 @@ struct Walk {
 // A thread has at most 240 registers, of which the gradients take D and two blocks of scores 64. So Pᵀ as an operand
 // is done with before the next scores are begun, and dS is made in the place of P; else ptxas finds too few and waits
 // after each product (its warning C7512, which must not appear, nor C7517 and C7518).
-template <int D>
-__device__ void work(SharedMemory<D>& shared, int worker, bf16* dk, bf16* dv, const Job& job) {
+template <int D, bool Rope>
+__device__ void work(SharedMemory<D>& shared, int worker, bf16* dk, bf16* dv, const Job& job, const RopeNorm& rope) {
   using Shared = SharedMemory<D>;
   constexpr uint32_t step = Shared::rows_bytes / 16;  // from stage to stage
   const int lane = threadIdx.x % 32;
@@ -129,6 +133,7 @@ __device__ void work(SharedMemory<D>& shared, int worker, bf16* dk, bf16* dv, co
 
   for (; read_tile(tile, shared, place); phase ^= 1) {
     float dkeys[D / 2], dvalues[D / 2], p[block_queries / 2], dp[block_queries / 2];
+    uint32_t units[D / 4];  // with Rope: the keys, before their memory is given back
 #pragma unroll
     for (int i = 0; i < D / 2; i++) dkeys[i] = dvalues[i] = 0.0f;
 #pragma unroll
@@ -196,6 +201,7 @@ __device__ void work(SharedMemory<D>& shared, int worker, bf16* dk, bf16* dv, co
         // The next scores queue up behind this product: work for the tensor cores while exponentials are made.
         walk.next(stage);
         if (!walk.seek(shared, stage)) {
+          if (Rope) read_units<D>(units, shared.keys[worker]);
           warp_arrive(&shared.keys_empty[worker]);
           products_wait<0>();
           warp_arrive(&shared.empty[now]);
@@ -210,24 +216,38 @@ __device__ void work(SharedMemory<D>& shared, int worker, bf16* dk, bf16* dv, co
         warp_arrive(&shared.empty[now]);
       }
     } else {
+      if (Rope) read_units<D>(units, shared.keys[worker]);
       warp_arrive(&shared.keys_empty[worker]);
     }
     touch(dkeys);
     touch(dvalues);
     const int64_t stride = int64_t{job.g} * D;
     const int64_t start = (int64_t{tile.b} * job.t + key) * stride + int64_t{tile.g} * D;
-    store_rows<D>(dv + start, stride, job.t - key, dvalues, 1.0f);
-    store_rows<D>(dk + start, stride, job.t - key, dkeys, job.scale);
+    if (Rope) {
+      // Loads are ahead by as much as registers allow: the second row's take the place of dV.
+      RopeRow<D, 0> upper;
+      RopeRow<D, 1> lower;
+      upper.load(rope, job, tile.b, tile.g, key);
+      store_rows<D>(dv + start, stride, job.t - key, dvalues, 1.0f);
+      lower.load(rope, job, tile.b, tile.g, key);
+      upper.backward(dkeys, units, job.scale);
+      lower.backward(dkeys, units, job.scale);
+      store_rows<D>(dk + start, stride, job.t - key, dkeys, 1.0f);
+    } else {
+      store_rows<D>(dv + start, stride, job.t - key, dvalues, 1.0f);
+      store_rows<D>(dk + start, stride, job.t - key, dkeys, job.scale);
+    }
   }
 }
 
-template <int D>
+template <int D, bool Rope>
 __global__ void __launch_bounds__(threads, 1)
     attention_key_value_gradient_kernel(const __grid_constant__ CUtensorMap queries,
                                         const __grid_constant__ CUtensorMap dys,
                                         const __grid_constant__ CUtensorMap keys,
                                         const __grid_constant__ CUtensorMap values, bf16* dk, bf16* dv,
-                                        const float* lse, const float* delta, const Job job, uint32_t* counter) {
+                                        const float* lse, const float* delta, const Job job, uint32_t* counter,
+                                        const RopeNorm rope) {
   using Shared = SharedMemory<D>;
   static_assert(sizeof(Shared) <= 227 * 1024, "more than a block may have");
   extern __shared__ __align__(1024) uint8_t memory[];
@@ -262,13 +282,13 @@ __global__ void __launch_bounds__(threads, 1)
     }
   } else {
     registers_up<240>();
-    work<D>(shared, warp / 4, dk, dv, job);
+    work<D, Rope>(shared, warp / 4, dk, dv, job, rope);
   }
 }
 
 template <int D>
 void run(bf16* dk, bf16* dv, const float* delta, const bf16* dy, const float* lse, const bf16* q, const bf16* k,
-         const bf16* v, const AttentionShape& s) {
+         const bf16* v, const AttentionShape& s, const RopeNorm* rope) {
   const auto map = [&](const bf16* data, int32_t heads) {
     const int64_t sizes[] = {D, heads, s.t, s.b};
     const int64_t strides[] = {D, int64_t{heads} * D, int64_t{s.t} * heads * D};
@@ -280,17 +300,20 @@ void run(bf16* dk, bf16* dv, const float* delta, const bf16* dy, const float* ls
   const bool draws = job.tiles > blocks;
   Scratch counter(sizeof(uint32_t));
   if (draws) enqueue_zero(counter.data(), sizeof(uint32_t));
-  launch(attention_key_value_gradient_kernel<D>, {dim3(unsigned(blocks)), dim3(threads), sizeof(SharedMemory<D>)},
+  const auto kernel =
+      rope ? attention_key_value_gradient_kernel<D, true> : attention_key_value_gradient_kernel<D, false>;
+  launch(kernel, {dim3(unsigned(blocks)), dim3(threads), sizeof(SharedMemory<D>)},
          map(q, s.h), map(dy, s.h), map(k, s.g), map(v, s.g), dk, dv, lse, delta, job,
-         draws ? static_cast<uint32_t*>(counter.data()) : nullptr);
+         draws ? static_cast<uint32_t*>(counter.data()) : nullptr, rope ? *rope : RopeNorm{});
 }
 
 }  // namespace
 
 void hopper_attention_key_value_gradient(bf16* dk, bf16* dv, const float* delta, const bf16* dy, const float* lse,
-                                         const bf16* q, const bf16* k, const bf16* v, const AttentionShape& shape) {
-  if (shape.d == 64) run<64>(dk, dv, delta, dy, lse, q, k, v, shape);
-  else run<128>(dk, dv, delta, dy, lse, q, k, v, shape);
+                                         const bf16* q, const bf16* k, const bf16* v, const AttentionShape& shape,
+                                         const RopeNorm* rope) {
+  if (shape.d == 64) run<64>(dk, dv, delta, dy, lse, q, k, v, shape, rope);
+  else run<128>(dk, dv, delta, dy, lse, q, k, v, shape, rope);
 }
 
 }  // namespace rs::gpu
