@@ -1,5 +1,5 @@
-// The end of attention_key_value_gradient.cu where keys came out of rope_rms_norm: the gradient of a row of keys goes on
-// through the backward pass of that (rope_rms_norm.cu) while it is in registers.
+// The end of attention_key_value_gradient.cu where keys came out of rope_rms_norm: the gradient of a key goes on through
+// the backward pass of that (rope_rms_norm.cu) while it is in registers.
 #pragma once
 #include "attention_key_value_operands.h"
 
