@@ -78,11 +78,12 @@ const rounding = 2 ** -8;
 /**
  * Roundings inside a bfloat16 kernel beside that of its result: of probabilities and their gradients in attention, of
  * logits up to 24 in the fused loss (which become relative errors of probabilities), of both operands where a product's
- * float32 operand is rounded first.
+ * float32 operand is rounded first; of the unit rows in sums over rows, which only the CPU's has.
  */
 const inner: { readonly [K in OpName]?: number } = {
   rs_attention_forward: 3,
-  rs_attention_backward: 8,
+  rs_attention_backward: 16,
+  rs_mix_rms_norm_backward: 12,
   rs_linear_cross_entropy: 24,
   rs_matmul: 4,
 };

@@ -1,9 +1,9 @@
 // Causal softmax attention: which kernels run (see attention.h), and delta = Σ dy·y of each query, which both gradients
 // need. Nowhere is there memory of T×T.
 #include <algorithm>
-#include <optional>
 #include <type_traits>
 
+#include "aligned.h"
 #include "attention.h"
 
 namespace rs::gpu {
@@ -60,44 +60,6 @@ void launch_delta(float* delta, const T* dy, const T* y, const AttentionShape& s
   launch(attention_delta_kernel<T, Lanes>, shape, delta, dy, y, s, rows, wide_access(s.d, dy, y));
 }
 
-// An operand where 16-byte accesses reach it: the tensor's own elements or, for a view at an odd place, a copy of them.
-// So one set of kernels serves every address, with the same bits.
-template <class T>
-class AlignedInput {
- public:
-  explicit AlignedInput(const Tensor* x) : data_(elements<T>(x)) {
-    if (wide_access(0, data_)) return;
-    const size_t bytes = size_t(x->count) * sizeof(T);
-    copy_.emplace(bytes);
-    enqueue_copy(copy_->data(), x->data, bytes);
-    data_ = static_cast<const T*>(copy_->data());
-  }
-  operator const T*() const { return data_; }
-
- private:
-  std::optional<Scratch> copy_;
-  const T* data_;
-};
-template <class T>
-class AlignedOutput {
- public:
-  explicit AlignedOutput(Tensor* x) : x_(x), data_(elements<T>(x)) {
-    if (wide_access(0, data_)) return;
-    copy_.emplace(bytes());
-    data_ = static_cast<T*>(copy_->data());
-  }
-  operator T*() const { return data_; }
-  void finish() {  // once it was written
-    if (copy_) enqueue_copy(x_->data, data_, bytes());
-  }
-
- private:
-  size_t bytes() const { return size_t(x_->count) * sizeof(T); }
-  std::optional<Scratch> copy_;
-  Tensor* x_;
-  T* data_;
-};
-
 AttentionShape shape_of(int32_t b, int32_t t, int32_t h, int32_t g, int32_t d, int32_t window, double scale) {
   return {b, t, h, g, d, std::min(window, t - 1), float(scale)};
 }
@@ -138,29 +100,15 @@ void attention_forward(Tensor* y, Tensor* lse, const Tensor* q, const Tensor* k,
   count_operations(4.0 * d * b * h * pairs(s));
 }
 
-void attention_backward(Tensor* dq, Tensor* dk, Tensor* dv, const Tensor* dy, const Tensor* y, const Tensor* lse,
-                        const Tensor* q, const Tensor* k, const Tensor* v, int32_t b, int32_t t, int32_t h, int32_t g,
-                        int32_t d, int32_t window, double scale) {
-  const AttentionShape s = shape_of(b, t, h, g, d, window, scale);
-  const Scratch levels(size_t(b) * size_t(h) * size_t(t) * sizeof(float));
+namespace {
+
+// dq, dk and dv; with q_rstd and the rest, which only the kernels for Hopper take, those of what went into RoPE and norm.
+void gradients(Tensor* dq, Tensor* dk, Tensor* dv, const Tensor* dy, const Tensor* y, const Tensor* lse,
+               const Tensor* q, const Tensor* k, const Tensor* v, const Tensor* q_rstd, const Tensor* k_rstd,
+               const Tensor* cos, const Tensor* sin, const AttentionShape& s) {
+  const Scratch levels(size_t(s.b) * size_t(s.h) * size_t(s.t) * sizeof(float));
   float* delta = levels.f32();
-  if (fits_tensor_cores(q, s)) {
-    AlignedOutput<bf16> to_query(dq), to_key(dk), to_value(dv);
-    const AlignedInput<bf16> from(dy), output(y), query(q), key(k), value(v);
-    const AlignedInput<float> sums(lse);
-    if (d == 64) launch_delta<bf16, 8>(delta, from, output, s);
-    else launch_delta<bf16, 16>(delta, from, output, s);
-    if (fits_hopper(s)) {
-      hopper_attention_query_gradient(to_query, delta, from, sums, query, key, value, s, nullptr);
-      hopper_attention_key_value_gradient(to_key, to_value, delta, from, sums, query, key, value, s, nullptr);
-    } else {
-      portable_attention_query_gradient(to_query, delta, from, sums, query, key, value, s);
-      portable_attention_key_value_gradient(to_key, to_value, delta, from, sums, query, key, value, s);
-    }
-    to_query.finish();
-    to_key.finish();
-    to_value.finish();
-  } else {
+  if (!fits_tensor_cores(q, s)) {
     with_float(q->dtype, [&](auto* type) {
       using T = std::remove_pointer_t<decltype(type)>;
       const T *from = elements<T>(dy), *query = elements<T>(q), *key = elements<T>(k), *value = elements<T>(v);
@@ -169,8 +117,50 @@ void attention_backward(Tensor* dq, Tensor* dk, Tensor* dv, const Tensor* dy, co
       plain_attention_key_value_gradient<T>(elements<T>(dk), elements<T>(dv), delta, from, lse->f32(), query, key,
                                             value, s);
     });
+    return;
   }
+  AlignedOutput<bf16> to_query(dq), to_key(dk), to_value(dv);
+  const AlignedInput<bf16> from(dy), output(y), query(q), key(k), value(v);
+  const AlignedInput<float> sums(lse);
+  if (s.d == 64) launch_delta<bf16, 8>(delta, from, output, s);
+  else launch_delta<bf16, 16>(delta, from, output, s);
+  const bool through_rope = q_rstd != nullptr;
+  if (fits_hopper(s)) {
+    const AlignedInput<float> query_rstd(q_rstd), key_rstd(k_rstd), cosines(cos), sines(sin);
+    const RopeNorm of_query{query_rstd, cosines, sines}, of_key{key_rstd, cosines, sines};
+    hopper_attention_query_gradient(to_query, delta, from, sums, query, key, value, s,
+                                    through_rope ? &of_query : nullptr);
+    hopper_attention_key_value_gradient(to_key, to_value, delta, from, sums, query, key, value, s,
+                                        through_rope ? &of_key : nullptr);
+  } else {
+    portable_attention_query_gradient(to_query, delta, from, sums, query, key, value, s);
+    portable_attention_key_value_gradient(to_key, to_value, delta, from, sums, query, key, value, s);
+  }
+  to_query.finish();
+  to_key.finish();
+  to_value.finish();
+}
+
+}  // namespace
+
+void attention_backward(Tensor* dq, Tensor* dk, Tensor* dv, const Tensor* dy, const Tensor* y, const Tensor* lse,
+                        const Tensor* q, const Tensor* k, const Tensor* v, const Tensor* q_rstd, const Tensor* k_rstd,
+                        const Tensor* cos, const Tensor* sin, int32_t b, int32_t t, int32_t h, int32_t g, int32_t d,
+                        int32_t window, double scale) {
+  const AttentionShape s = shape_of(b, t, h, g, d, window, scale);
   count_operations(10.0 * d * b * h * pairs(s));
+  const bool hopper = fits_tensor_cores(q, s) && fits_hopper(s);
+  if (q_rstd == nullptr || hopper) {
+    gradients(dq, dk, dv, dy, y, lse, q, k, v, q_rstd, k_rstd, cos, sin, s);
+    return;
+  }
+  const size_t size = q->dtype == RS_BF16 ? sizeof(bf16) : sizeof(float);
+  const Scratch query(size * size_t(dq->count)), key(size * size_t(dk->count));
+  Tensor to_query = *dq, to_key = *dk;
+  to_query.data = query.data(), to_key.data = key.data();
+  gradients(&to_query, &to_key, dv, dy, y, lse, q, k, v, nullptr, nullptr, nullptr, nullptr, s);
+  rope_rms_norm_backward(dq, &to_query, q, q_rstd, cos, sin, b, t, h, d);
+  rope_rms_norm_backward(dk, &to_key, k, k_rstd, cos, sin, b, t, g, d);
 }
 
 }  // namespace rs::gpu

@@ -117,6 +117,7 @@ void device_enter(const char* op) {
   stream_enter(op);
 }
 void device_step(bool begin) { stream_step(begin); }
+double device_replayed_steps() { return double(stream_replayed()); }
 uint64_t device_current_step() { return stream_epoch(); }
 void device_sync() { stream_wait(); }
 void device_inject_fault() { launch(inject_fault_kernel, {dim3(1), dim3(1)}, reinterpret_cast<float*>(uintptr_t{16})); }

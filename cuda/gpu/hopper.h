@@ -29,6 +29,16 @@ __device__ inline void barrier_fence() { asm volatile("fence.mbarrier_init.relea
 __device__ inline void barrier_arrive(uint64_t* bar) {
   asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(shared_address(bar)) : "memory");
 }
+// Loads from shared memory may still be under way when an arrival that follows them in the program is seen, and TMA may
+// then write over what they read. True, once these words have arrived in all lanes of the warp: to be asked before the
+// arrival that gives their memory back.
+template <int Count>
+__device__ inline bool arrived(const uint32_t (&words)[Count]) {
+  uint32_t all = 1;
+#pragma unroll
+  for (int i = 0; i < Count; i++) all |= words[i];
+  return __shfl_xor_sync(0xffffffffu, all, 1) != 0;
+}
 // Arrives and announces the bytes that TMA will bring.
 __device__ inline void barrier_expect(uint64_t* bar, uint32_t bytes) {
   asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(shared_address(bar)), "r"(bytes)

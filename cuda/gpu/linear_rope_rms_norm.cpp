@@ -1,6 +1,7 @@
 // The product that makes queries and keys, with RoPE and norm before its result is stored where Hopper's kernel takes it.
 #include <optional>
 
+#include "aligned.h"
 #include "hopper/product.h"
 #include "products.h"
 
@@ -11,12 +12,17 @@ void linear_rope_rms_norm_forward(Tensor* y, Tensor* rstd, const Tensor* x, cons
                                   double eps) {
   const int64_t rows = int64_t{b} * t;
   if (x->dtype == RS_BF16 && has_hopper_kernels() && rows <= INT32_MAX) {
+    AlignedOutput<bf16> to(y);
+    AlignedOutput<float> scale(rstd);
+    const AlignedInput<bf16> from(x);
+    const AlignedInput<float> cosines(cos), sines(sin);
     std::optional<Scratch> spare;
-    const HopperRopeProduct product{elements<bf16>(y), rstd->f32(), elements<bf16>(x), bf16_elements(w, spare),
-                                    cos->f32(),        sin->f32(),  int32_t(rows),     t,
-                                    h,                 d,           c,                 float(eps)};
+    const HopperRopeProduct product{to,      scale, from, bf16_elements(w, spare), cosines, sines, int32_t(rows), t, h,
+                                    d,       c,     float(eps)};
     if (hopper_rope_product_supports(product)) {
       hopper_rope_product(product);
+      to.finish();
+      scale.finish();
       count_operations(2.0 * double(rows) * h * d * c);
       return;
     }

@@ -125,6 +125,16 @@ struct MixGradient {
 template <class T, int kChunks>
 constexpr bool kWhole = sizeof(T) * kChunks <= 8;
 
+// In bfloat16 the unit row y is made again from x and x0, which are read in any case: one tensor of eight is not moved.
+// In float32 that would be another rounding.
+template <class T>
+constexpr bool kUnitAgain = sizeof(T) == 2;
+// x ← (a·x + b·x0)·r
+__device__ inline void make_unit(float (&x)[8], const float (&x0)[8], float a, float b, float r) {
+  mix(x, x0, a, b);
+  scale(x, r);
+}
+
 template <class T, int kLanes, int kChunks>
 __global__ void __launch_bounds__(kLaneThreads, sizeof(T) * kChunks <= 4 ? 3 : 1)
     mix_rms_norm_backward_kernel(T* __restrict__ dx, T* __restrict__ dx0, double* __restrict__ sums,
@@ -140,9 +150,9 @@ __global__ void __launch_bounds__(kLaneThreads, sizeof(T) * kChunks <= 4 ? 3 : 1
   for (int64_t first = begin; first < end; first += kGroups) {
     const int64_t row = first + group, start = row * c;
     const bool present = row < end;
-    Chunk<T> grads[kChunks], units[kChunks];
+    Chunk<T> grads[kChunks], units[kUnitAgain<T> ? 1 : kChunks];
     load_row<kLanes>(grads, dy + start, lane, c, present);
-    load_row<kLanes>(units, y + start, lane, c, present);
+    if constexpr (!kUnitAgain<T>) load_row<kLanes>(units, y + start, lane, c, present);
     const float r = present ? rstd[row] : 0.0f;
     Chunk<T> others[kKept], inputs[kKept], origins[kKept], origin_grads[kKept];
     const auto load_rest = [&](int64_t from) {
@@ -152,12 +162,27 @@ __global__ void __launch_bounds__(kLaneThreads, sizeof(T) * kChunks <= 4 ? 3 : 1
       load_row<kLanes>(origin_grads, dx0 + from, lane, c, present);
     };
     if constexpr (kWhole<T, kChunks>) load_rest(start);
+    const auto unit_of = [&](float (&unit)[8], int k) {
+      if constexpr (kUnitAgain<T>) {
+        float origin[8];
+        unpack(unit, inputs[kWhole<T, kChunks> ? k : 0]);
+        unpack(origin, origins[kWhole<T, kChunks> ? k : 0]);
+        make_unit(unit, origin, gradient.a, gradient.b, r);
+      } else {
+        unpack(unit, units[k]);
+      }
+    };
     float dot = 0;
 #pragma unroll
     for (int k = 0; k < kChunks; k++) {
+      if constexpr (kUnitAgain<T> && !kWhole<T, kChunks>) {
+        const bool inside = present && (k * kLanes + lane) * 8 < c;
+        load_row<kLanes>(inputs, x + start + k * kLanes * 8, lane, c, inside);
+        load_row<kLanes>(origins, x0 + start + k * kLanes * 8, lane, c, inside);
+      }
       float grad[8], unit[8];
       unpack(grad, grads[k]);
-      unpack(unit, units[k]);
+      unit_of(unit, k);
       dot = add_products(dot, grad, unit);
     }
     const float along = lanes_sum(dot, kLanes) * inverse;
@@ -170,7 +195,7 @@ __global__ void __launch_bounds__(kLaneThreads, sizeof(T) * kChunks <= 4 ? 3 : 1
       const int kept = kWhole<T, kChunks> ? k : 0;
       float grad[8], unit[8], other[8], in[8], origin[8], origin_grad[8];
       unpack(grad, grads[k]);
-      unpack(unit, units[k]);
+      unit_of(unit, k);
       unpack(other, others[kept]);
       unpack(in, inputs[kept]);
       unpack(origin, origins[kept]);
@@ -194,10 +219,20 @@ __global__ void __launch_bounds__(kLaneThreads)
   for (int64_t first = begin; first < end; first += groups) {
     const int64_t row = first + group, start = row * c, width = row < end ? c : 0;
     const float r = row < end ? rstd[row] : 0.0f;
+    const auto unit_of = [&](float (&unit)[8], int64_t place, int count) {
+      if constexpr (kUnitAgain<T>) {
+        float origin[8];
+        load8(unit, x + place, count, wide);
+        load8(origin, x0 + place, count, wide);
+        make_unit(unit, origin, gradient.a, gradient.b, r);
+      } else {
+        load8(unit, y + place, count, wide);
+      }
+    };
     float dot = 0, grad[8], unit[8];
     for (int64_t at = lane * 8; at < width; at += lanes * 8) {
       load8(grad, dy + start + at, int(width - at), wide);
-      load8(unit, y + start + at, int(width - at), wide);
+      unit_of(unit, start + at, int(width - at));
       dot = add_products(dot, grad, unit);
     }
     const float along = lanes_sum(dot, lanes) * inverse;
@@ -205,7 +240,7 @@ __global__ void __launch_bounds__(kLaneThreads)
       const int count = int(width - at);
       float other[8] = {}, in[8], origin[8], origin_grad[8];
       load8(grad, dy + start + at, count, wide);
-      load8(unit, y + start + at, count, wide);
+      unit_of(unit, start + at, count);
       if (dmixed) load8(other, dmixed + start + at, count, wide);
       load8(in, x + start + at, count, wide);
       load8(origin, x0 + start + at, count, wide);

@@ -74,6 +74,7 @@ struct Stream {
   size_t uploads = 0;    // of the running step so far
   bool lane_free = false;  // whether the lane's staging is known to be unread
   uint64_t epoch = 0;
+  int64_t replayed = 0;
   cudaEvent_t epoch_end[kEpochs] = {};
   PinnedBlock ring[kRingBlocks];
   cudaEvent_t ring_free[kRingBlocks] = {};
@@ -287,8 +288,24 @@ void end_step() {
   if (mode == Mode::kReplaying) {
     announce(op_number("a replayed training step"));
     check_cuda(cudaGraphLaunch(lane.graph, s.compute), "replay");
+    s.replayed++;
   } else {
     const bool repeated = !s.log.empty() && s.log == lane.log;
+    if (!repeated) {  // DIAGNOSIS
+      size_t a = 0; int n = 0, shown = 0;
+      fprintf(stderr, "step log %zu vs %zu\n", s.log.size(), lane.log.size());
+      while (a < s.log.size() && a < lane.log.size() && shown < 6) {
+        Header h, g; memcpy(&h, s.log.data() + a, sizeof h); memcpy(&g, lane.log.data() + a, sizeof g);
+        if (h.bytes != g.bytes || memcmp(s.log.data() + a, lane.log.data() + a, h.bytes)) {
+          size_t d = 0; while (d < h.bytes && s.log[a + d] == lane.log[a + d]) d++;
+          fprintf(stderr, "  cmd %d op %s/%s kind %d bytes %zu/%zu first diff at %zu:", n, s.ops[h.op], s.ops[g.op], int(h.kind), size_t(h.bytes), size_t(g.bytes), d);
+          for (size_t q = d / 8 * 8; q < d / 8 * 8 + 16; q++) fprintf(stderr, " %02x/%02x", s.log[a + q], lane.log[a + q]);
+          fprintf(stderr, "\n"); shown++;
+          if (h.bytes != g.bytes) break;
+        }
+        a += h.bytes; n++;
+      }
+    }
     lane.log.swap(s.log);
     if (repeated) capture(lane);
   }
@@ -351,6 +368,8 @@ void stream_open() {
   std::memset(s.words, 0, 64);
   s.words[8] = UINT32_MAX;
 }
+
+int64_t stream_replayed() { return stream().replayed; }
 
 uint64_t stream_epoch() { return stream().epoch; }
 

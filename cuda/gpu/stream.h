@@ -17,6 +17,7 @@ void stream_download(void* target, const void* source, size_t bytes, uint64_t ep
 void stream_before_free();                              // nothing that is put off may use memory that is given back
 void stream_enter(const char* op);
 void stream_step(bool begin);
+int64_t stream_replayed();                              // steps
 uint64_t stream_epoch();                                // rises at both borders of a step
 
 }  // namespace rs::gpu

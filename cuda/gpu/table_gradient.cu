@@ -18,9 +18,8 @@ constexpr int kShortRun = 16;  // parts that one warp adds up alone
 struct Sums {
   float *dtable, *parts;  // parts[segments, 2, slabs·kColumns]: of the run from before, and of the one that goes on
   SortedIds sorted;
-  int32_t n, segment, slabs;
   int64_t c;
-  int32_t g, d;
+  int32_t n, segment, slabs, g, d, unused;  // no gaps: parameters are compared byte by byte
 
   __device__ float* part(int64_t segment_index, bool from_before, int64_t column) const {
     return parts + (segment_index * 2 + (from_before ? 0 : 1)) * slabs * kColumns + column;

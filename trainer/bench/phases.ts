@@ -13,7 +13,7 @@ interface OpTime {
 
 /** Phases in the order they are shown; an op belongs to the first whose pattern its name has. */
 const phases: readonly (readonly [string, RegExp])[] = [
-  ["products", /^matmul$/],
+  ["products", /^matmul|^linear_rope/],
   ["attention", /^attention/],
   ["output layer and loss", /cross_entropy/],
   ["embeddings", /embedding/],

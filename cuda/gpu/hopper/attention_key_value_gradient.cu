@@ -202,7 +202,7 @@ __device__ void work(SharedMemory<D>& shared, int worker, bf16* dk, bf16* dv, co
         walk.next(stage);
         if (!walk.seek(shared, stage)) {
           if (Rope) read_units<D>(units, shared.keys[worker]);
-          warp_arrive(&shared.keys_empty[worker]);
+          if (!Rope || arrived(units)) warp_arrive(&shared.keys_empty[worker]);
           products_wait<0>();
           warp_arrive(&shared.empty[now]);
           break;
@@ -217,7 +217,7 @@ __device__ void work(SharedMemory<D>& shared, int worker, bf16* dk, bf16* dv, co
       }
     } else {
       if (Rope) read_units<D>(units, shared.keys[worker]);
-      warp_arrive(&shared.keys_empty[worker]);
+      if (!Rope || arrived(units)) warp_arrive(&shared.keys_empty[worker]);
     }
     touch(dkeys);
     touch(dvalues);

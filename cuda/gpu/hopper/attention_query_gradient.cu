@@ -148,8 +148,7 @@ __global__ void __launch_bounds__(384, 1)
       if (Rope) {
         RopeRows<D> rows;
         rows.load_units(shared.query[group][0], row);
-        __syncwarp();
-        if (lane == 0) barrier_arrive(&shared.query_empty[group]);
+        if (arrived(rows.unit) && lane == 0) barrier_arrive(&shared.query_empty[group]);
         rows.load_angles(rope, shape, tile, first + row);
         rows.backward(sum, shape.scale);
       }

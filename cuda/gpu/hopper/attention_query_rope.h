@@ -10,7 +10,7 @@ namespace rs::gpu {
 // What the backward pass of rope_rms_norm needs for a thread's two rows of accumulators, `row` and row + 8.
 template <int D>
 struct RopeRows {
-  uint32_t unit[D / 8][2];  // the norm's outputs: pairs of columns as accumulators have them
+  uint32_t unit[D / 4];  // the norm's outputs: word 2i+h has the pair of columns that accumulators 4i+2h+{0, 1} have
   float rstd[2];
   float2 cos[D / 16][2], sin[D / 16][2];
 
@@ -21,7 +21,7 @@ struct RopeRows {
     for (int i = 0; i < D / 8; i++) {
 #pragma unroll
       for (int h = 0; h < 2; h++) {
-        unit[i][h] = *reinterpret_cast<const uint32_t*>(chunk_place(tile, row, h, i) + lane % 4 * 4);
+        unit[2 * i + h] = *reinterpret_cast<const uint32_t*>(chunk_place(tile, row, h, i) + lane % 4 * 4);
       }
     }
   }
@@ -46,8 +46,8 @@ struct RopeRows {
       float dots[4] = {};  // four chains
 #pragma unroll
       for (int i = 0; i < D / 8; i++) {
-        dots[i % 2 * 2] = fmaf(x[4 * i + 2 * h], low_half(unit[i][h]), dots[i % 2 * 2]);
-        dots[i % 2 * 2 + 1] = fmaf(x[4 * i + 2 * h + 1], high_half(unit[i][h]), dots[i % 2 * 2 + 1]);
+        dots[i % 2 * 2] = fmaf(x[4 * i + 2 * h], low_half(unit[2 * i + h]), dots[i % 2 * 2]);
+        dots[i % 2 * 2 + 1] = fmaf(x[4 * i + 2 * h + 1], high_half(unit[2 * i + h]), dots[i % 2 * 2 + 1]);
       }
       float dot = (dots[0] + dots[1]) + (dots[2] + dots[3]);
       dot += __shfl_xor_sync(0xffffffffu, dot, 1);
@@ -55,7 +55,7 @@ struct RopeRows {
       const float factor = scale * rstd[h], along = factor * dot * (1.0f / D);
 #pragma unroll
       for (int i = 0; i < D / 16; i++) {
-        const uint32_t u = unit[i][h], w = unit[i + D / 16][h];
+        const uint32_t u = unit[2 * i + h], w = unit[2 * i + h + D / 8];
         float *p = &x[4 * i + 2 * h], *q = &x[4 * i + 2 * h + D / 4];
         turn_back(p[0], q[0], low_half(u), low_half(w), factor, along, cos[i][h].x, sin[i][h].x);
         turn_back(p[1], q[1], high_half(u), high_half(w), factor, along, cos[i][h].y, sin[i][h].y);

@@ -10,10 +10,10 @@ namespace {
 // Measured on an H100, TFLOP/s at M = 262144 (tests/bench/results.md): where K is short the epilogue decides, and taking
 // turns hides it: 635 at N=K=512 (wide tiles 578), 641 with relu² at N=2048, K=512 in pairs (wide 587). Where K is long,
 // or the epilogue reads aux, wide tiles load less: 660 at N=512, K=2048 (turns 565), 492 with the gradient of relu² (441).
-using WideTiles = product::Tiling<256, 4, 1, 0, 0>;
-using NarrowTiles = product::Tiling<128, 6, 1, 0, 0>;
-using TurnTiles = product::Tiling<128, 7, 1, 0, 0, true>;
-using TurnPairTiles = product::Tiling<128, 7, 2, 0, 0, true>;
+using WideTiles = product::Tiling<256, 4, 1>;
+using NarrowTiles = product::Tiling<128, 6, 1>;
+using TurnTiles = product::Tiling<128, 7, 1, true>;
+using TurnPairTiles = product::Tiling<128, 7, 2, true>;
 
 // A row-major matrix in boxes of 64 columns by `rows` rows, as it is.
 CUtensorMap matrix_map(const bf16* data, int64_t rows, int64_t columns, int32_t box_rows) {
@@ -46,26 +46,40 @@ void enqueue_product(const HopperProduct& p, const typename Out::Target& target)
     if (i < p.segments) {
       const bf16 *a = i == 0 ? p.a : p.more_a[i - 1], *b = i == 0 ? p.b : p.more_b[i - 1];
       const int32_t k = i == 0 ? p.k : p.more_k[i - 1];
-      maps.a[i] = matrix_map(a, p.m, k, T::rows);
-      maps.b[i] = five_axes_map(b, p.n, k, T::columns / T::cluster, Grouped);
+      maps.a[i] = matrix_map(a, p.m, k, T::rows / (T::kept ? T::cluster : 1));
+      maps.b[i] = five_axes_map(b, p.n, k, T::columns / (T::kept ? 1 : T::cluster), Grouped);
       shape.steps += int32_t(ceil_div(k, T::step));
     }
     ends[i] = shape.steps;
   }
   shape.m = p.m, shape.n = p.n, shape.first_ends = ends[0], shape.second_ends = ends[1];
   shape.column_tiles = int32_t(ceil_div(p.n, T::columns));
-  const int64_t tiles = ceil_div(p.m, T::rows * T::cluster) * shape.column_tiles;
-  const int64_t clusters = multiprocessors() / T::cluster, rest = tiles % clusters;
-  const int64_t halved = !T::turns && rest * 2 <= clusters ? rest : 0;
-  if (tiles + halved > INT32_MAX / 2) fail(RS_UNSUPPORTED, "product of %d x %d: too many tiles", p.m, p.n);
-  shape.whole = int32_t(tiles - halved), shape.items = int32_t(tiles + halved);
-  const unsigned blocks = unsigned((shape.items < clusters ? shape.items : clusters) * T::cluster);
+  const int64_t clusters = multiprocessors() / T::cluster;
+  if constexpr (T::kept) {
+    shape.columns_at_once = int32_t(ceil_div(shape.column_tiles, T::cluster));
+    shape.whole = shape.items = int32_t(ceil_div(p.m, T::rows));
+    if (shape.columns_at_once > clusters || shape.steps > T::most_steps) fail(RS_UNSUPPORTED, "product: b is too large");
+    shape.stride = int32_t(clusters / shape.columns_at_once);
+  } else {
+    const int64_t tiles = ceil_div(p.m, T::rows * T::cluster) * shape.column_tiles, rest = tiles % clusters;
+    const int64_t halved = !T::turns && rest * 2 <= clusters ? rest : 0;
+    if (tiles + halved > INT32_MAX / 2) fail(RS_UNSUPPORTED, "product of %d x %d: too many tiles", p.m, p.n);
+    shape.columns_at_once = 1, shape.stride = int32_t(clusters);
+    shape.whole = int32_t(tiles - halved), shape.items = int32_t(tiles + halved);
+  }
+  if (shape.stride > shape.items) shape.stride = shape.items;
+  const unsigned blocks = unsigned(shape.stride) * unsigned(shape.columns_at_once) * T::cluster;
   launch(product::product_kernel<T, Out, Grouped>, Launch{blocks, 384, T::shared_bytes, T::cluster}, target, maps,
          shape);
 }
 
 template <class T, int Epilogue, class C, bool Grouped>
 void enqueue_epilogue(const HopperProduct& p) {
+  if constexpr (T::staging_bytes > 0 && std::is_same_v<C, bf16>) {
+    using Out = product::StagedOutput<Epilogue>;
+    return enqueue_product<T, Out, Grouped>(
+        p, {matrix_map(static_cast<const bf16*>(p.c), p.m, p.n, 128), static_cast<const bf16*>(p.aux)});
+  }
   enqueue_product<T, product::Output<T::blocks, T::columns, Epilogue, C, Grouped>, Grouped>(
       p, {static_cast<C*>(p.c), static_cast<const C*>(p.aux)});
 }

@@ -20,8 +20,13 @@ __device__ inline void load_shared_tile(void* target, const CUtensorMap* map, ui
       "l"(map), "r"(shared_address(bar)), "r"(c0), "r"(c1), "r"(0), "r"(c4), "h"(blocks)
       : "memory");
 }
-__device__ inline void prefetch_tile(const CUtensorMap* map, int c0, int c1) {  // into the L2 cache
-  asm volatile("cp.async.bulk.prefetch.tensor.2d.L2.global [%0, {%1, %2}];" ::"l"(map), "r"(c0), "r"(c1) : "memory");
+__device__ inline void load_shared_tile(void* target, const CUtensorMap* map, uint64_t* bar, int c0, int c1,
+                                        uint16_t blocks) {
+  asm volatile(
+      "cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes.multicast::cluster [%0], "
+      "[%1, {%3, %4}], [%2], %5;" ::"r"(shared_address(target)),
+      "l"(map), "r"(shared_address(bar)), "r"(c0), "r"(c1), "h"(blocks)
+      : "memory");
 }
 // Arrives at the barrier of this place in a block of the cluster. Orders no writes of this thread (a release to the
 // cluster would wait for all of its stores to memory): for reads that are known to be over.

@@ -7,19 +7,23 @@
 
 namespace rs::gpu::product {
 
-// Both warpgroups share a tile of 128×columns, 64 rows each, so b's panel is read into shared memory once for both; the
-// second runs `Lag` steps of k behind the first, so that one multiplies while the other stores. The blocks of a cluster
-// have tiles below each other and bring b's panel together.
+// Both warpgroups share a tile of 128×columns, 64 rows each, so b's panel is read into shared memory once for both. The
+// blocks of a cluster have tiles below each other and bring b's panel together.
 // Turns: each warpgroup has tiles of 128×columns of its own and they take turns in multiplying.
-template <int Columns, int Stages, int Cluster, int Lag, int Ahead, bool Turns = false>
+// Kept: a block stays with its columns and keeps all of b's panels that they need, so that only a streams in. The blocks
+// of a cluster have tiles side by side and bring a's panel together.
+template <int Columns, int Stages, int Cluster, bool Turns = false, bool Kept = false, int Early = 2, int Staging = 0>
 struct Tiling {
-  static constexpr int rows = 128, columns = Columns, stages = Stages, cluster = Cluster, lag = Lag;
-  static constexpr int ahead = Ahead;  // steps of k by which a is prefetched into the L2 cache; 0: not at all
-  static constexpr bool turns = Turns;
+  static constexpr int rows = 128, columns = Columns, stages = Stages, cluster = Cluster;
+  static constexpr bool turns = Turns, kept = Kept;
+  static constexpr int early = Early;           // steps of k from asking for aux to the end; 0: before all of them
   static constexpr int blocks = Turns ? 2 : 1;  // of 64 rows, of a warpgroup
   static constexpr int step = 64;               // of k
-  static constexpr int a_bytes = rows * step * 2, b_bytes = Columns * step * 2, stage_bytes = a_bytes + b_bytes;
-  static constexpr int shared_bytes = 1024 + Stages * stage_bytes + 2 * Stages * 8;
+  static constexpr int most_steps = Kept ? 8 : 1 << 30;
+  static constexpr int a_bytes = rows * step * 2, b_bytes = Columns * step * 2;
+  static constexpr int stage_bytes = a_bytes + (Kept ? 0 : b_bytes), kept_bytes = Kept ? most_steps * b_bytes : 0;
+  static constexpr int ring_bytes = Stages * stage_bytes, staging_bytes = Staging;
+  static constexpr int shared_bytes = 1024 + kept_bytes + ring_bytes + Staging + 2 * Stages * 8;
   static constexpr int releases = (Turns ? 4 : 8) * Cluster;  // of a stage: one of each warp that reads it
 };
 
@@ -29,10 +33,11 @@ struct Maps {
 
 // Tiles are numbered along n first, so blocks that run together share rows of a. An item of a cluster's work is a tile
 // of each of its blocks; where the last round would leave half of the clusters idle, it is cut into halves: items from
-// `whole` on have 64 rows a block.
+// `whole` on have 64 rows a block. With Kept, an item is a band of 128 rows.
 struct Shape {
   int32_t m, n, column_tiles, items, whole;
   int32_t steps, first_ends, second_ends;  // of k: all, and where the first and second pair of matrices end
+  int32_t columns_at_once, stride;         // clusters side by side (Kept); from one item of a cluster to its next
 };
 
 struct Place {
@@ -41,8 +46,16 @@ struct Place {
 };
 
 template <class T>
+__device__ inline int first_item(const Shape& shape) {
+  return T::kept ? blockIdx.x / T::cluster / shape.columns_at_once : blockIdx.x / T::cluster;
+}
+template <class T>
 __device__ inline Place place_of(const Shape& shape, int item) {
   const int rank = blockIdx.x % T::cluster;
+  if constexpr (T::kept) {
+    const int column = blockIdx.x / T::cluster % shape.columns_at_once * T::cluster + rank;
+    return {item * T::rows, column * T::columns, true};
+  }
   const bool whole = item < shape.whole;
   const int tile = whole ? item : shape.whole + (item - shape.whole) / 2, half = whole ? 0 : (item - shape.whole) % 2;
   const int band = tile / shape.column_tiles, rows = whole ? T::rows : T::rows / 2;
@@ -53,13 +66,14 @@ __device__ inline Place place_of(const Shape& shape, int item) {
 // Walks over a block's work, one step of k after the other.
 template <class T>
 struct Cursor {
-  int item, step;
+  int item, step = 0;
+  bool first = true;  // item of the block
   Place place;
 
-  __device__ Cursor(const Shape& shape) : item(blockIdx.x / T::cluster), step(0), place(place_of<T>(shape, item)) {}
+  __device__ Cursor(const Shape& shape) : item(first_item<T>(shape)), place(place_of<T>(shape, item)) {}
   __device__ void advance(const Shape& shape) {
     if (++step < shape.steps) return;
-    step = 0, item += gridDim.x / T::cluster, place = place_of<T>(shape, item);
+    step = 0, first = false, item += shape.stride, place = place_of<T>(shape, item);
   }
   // Which pair of matrices the step belongs to, and its first column there.
   __device__ int pair(const Shape& shape) const {
@@ -74,14 +88,14 @@ struct Cursor {
 // The ring: stages and their barriers, and a place in it.
 template <class T>
 struct Ring {
-  uint8_t* stages;
+  uint8_t *kept, *stages, *staging;
   uint64_t *full, *empty;
   int slot = 0;
   uint32_t parity = 0;
 
   __device__ explicit Ring(uint8_t* shared)
-      : stages(shared), full(reinterpret_cast<uint64_t*>(shared + T::stages * T::stage_bytes)),
-        empty(full + T::stages) {}
+      : kept(shared), stages(kept + T::kept_bytes), staging(stages + T::ring_bytes),
+        full(reinterpret_cast<uint64_t*>(staging + T::staging_bytes)), empty(full + T::stages) {}
   __device__ void advance() {
     if (++slot == T::stages) slot = 0, parity ^= 1;
   }
@@ -102,31 +116,28 @@ struct Ring {
 
 template <class T, bool Grouped>
 __device__ inline void produce(const Maps& maps, const Shape& shape, Ring<T> ring) {
-  Cursor<T> now(shape), later(shape);
-  for (int i = 0; i < T::ahead; i++) later.advance(shape);
-  constexpr int share = T::columns / T::cluster;  // rows of b that this block brings
-  const int rank = blockIdx.x % T::cluster;
-  for (; now.item < shape.items; now.advance(shape)) {
+  // What this block brings: all of a's panel and its share of b's, or (Kept) the other way round.
+  constexpr int a_share = T::rows / (T::kept ? T::cluster : 1), b_share = T::columns / (T::kept ? 1 : T::cluster);
+  constexpr uint16_t everyone = (1 << T::cluster) - 1;
+  const int rank = blockIdx.x % T::cluster, a_skip = T::kept ? rank * a_share : 0, b_skip = T::kept ? 0 : rank * b_share;
+  for (Cursor<T> now(shape); now.item < shape.items; now.advance(shape)) {
     barrier_wait(&ring.empty[ring.slot], ring.parity ^ 1);
     uint64_t* full = &ring.full[ring.slot];
-    barrier_expect(full, T::stage_bytes);
+    const bool brings_b = !T::kept || now.first;
+    barrier_expect(full, T::a_bytes + (brings_b ? T::b_bytes : 0));
+    const int pair = now.pair(shape), k = now.column(shape), row = now.place.row + a_skip;
     uint8_t* stage = ring.stages + ring.slot * T::stage_bytes;
-    const int pair = now.pair(shape), k = now.column(shape), b_row = now.place.column + rank * share;
-    rs::gpu::load_tile(stage, &maps.a[pair], full, k, now.place.row);
-    stage += T::a_bytes + rank * share * T::step * 2;
-    const int straight = Grouped ? 0 : b_row, grouped = Grouped ? b_row / 32 : 0;
-    if constexpr (T::cluster == 1) {
-      load_tile(stage, &maps.b[pair], full, k, straight, grouped);
-    } else {
-      load_shared_tile(stage, &maps.b[pair], full, k, straight, grouped, uint16_t((1 << T::cluster) - 1));
+    uint8_t* a_panel = stage + a_skip * T::step * 2;
+    if constexpr (T::kept && T::cluster > 1) load_shared_tile(a_panel, &maps.a[pair], full, k, row, everyone);
+    else rs::gpu::load_tile(a_panel, &maps.a[pair], full, k, row);
+    if (brings_b) {
+      uint8_t* b_panel = (T::kept ? ring.kept + now.step * T::b_bytes : stage + T::a_bytes) + b_skip * T::step * 2;
+      const int b_row = now.place.column + b_skip, straight = Grouped ? 0 : b_row, grouped = Grouped ? b_row / 32 : 0;
+      if constexpr (!T::kept && T::cluster > 1)
+        load_shared_tile(b_panel, &maps.b[pair], full, k, straight, grouped, everyone);
+      else load_tile(b_panel, &maps.b[pair], full, k, straight, grouped);
     }
     ring.advance();
-    if constexpr (T::ahead > 0) {
-      // One of the blocks that will share these rows is enough.
-      if (later.item < shape.items && later.place.column == 0)
-        prefetch_tile(&maps.a[later.pair(shape)], later.column(shape), later.place.row);
-      later.advance(shape);
-    }
   }
 }
 
@@ -134,16 +145,15 @@ template <class T, class Out>
 __device__ inline void consume(const typename Out::Target& target, const Shape& shape, Ring<T> ring) {
   const int group = threadIdx.x / 128 - 1, lane = threadIdx.x % 32;
   const int lane_row = threadIdx.x % 128 / 32 * 16 + lane / 4;
-  // With fewer steps than stages the first warpgroup could announce two tiles before the second waited for one.
-  const bool lagging = T::lag > 0 && shape.steps > T::stages;
   const uint64_t a_start = k_major(shared_address(ring.stages) + (T::turns ? 0 : group * 64 * T::step * 2));
-  const uint64_t b_start = k_major(shared_address(ring.stages) + T::a_bytes);
+  const uint64_t b_start = k_major(shared_address(T::kept ? ring.kept : ring.stages + T::a_bytes));
   float sums[T::blocks][T::columns / 2];
   Out output;
+  output.begin(group);
   if (T::turns && group == 1) named_barrier_arrive(2, 256);
 
   int turn = 0;
-  for (int item = blockIdx.x / T::cluster; item < shape.items; item += gridDim.x / T::cluster, turn ^= 1) {
+  for (int item = first_item<T>(shape); item < shape.items; item += shape.stride, turn ^= 1) {
     const Place place = place_of<T>(shape, item);
     if (T::turns && turn != group) {
       ring.advance(shape.steps);
@@ -157,23 +167,24 @@ __device__ inline void consume(const typename Out::Target& target, const Shape& 
       continue;
     }
     output.place(target, shape.m, shape.n, place.row + (T::turns ? 0 : 64 * group), place.column, lane_row, lane);
-    const bool lags = lagging && place.whole;
+    if (Out::fetches && T::early == 0) output.fetch();
+    // Kept: b's panels came with the block's first item; who did not wait for them then is told by this barrier.
     if (T::turns) named_barrier(2 + group, 256);
-    if (lags && group == 1) named_barrier(1, 256);
 
     int last = 0;  // the stage before
     auto multiply = [&](int begin, int end) {
 #pragma unroll 1
       for (int step = begin; step < end; step++) {
         barrier_wait(&ring.full[ring.slot], ring.parity);
-        const uint64_t stage = uint64_t(ring.slot * (T::stage_bytes / 16));
+        const uint64_t a_stage = uint64_t(ring.slot * (T::stage_bytes / 16));
+        const uint64_t b_stage = T::kept ? uint64_t(step * (T::b_bytes / 16)) : a_stage;
         products_fence();
 #pragma unroll
         for (int k = 0; k < T::step / 16; k++)
 #pragma unroll
           for (int block = 0; block < T::blocks; block++)
-            multiply_add<0>(sums[block], a_start + stage + block * (64 * T::step * 2 / 16) + 2 * k,
-                            b_start + stage + 2 * k, step + k > 0);
+            multiply_add<0>(sums[block], a_start + a_stage + block * (64 * T::step * 2 / 16) + 2 * k,
+                            b_start + b_stage + 2 * k, step + k > 0);
         products_commit();
         if (step > 0) {
           products_wait<1>();
@@ -181,11 +192,10 @@ __device__ inline void consume(const typename Out::Target& target, const Shape& 
         }
         last = ring.slot;
         ring.advance();
-        if (T::lag > 0 && lags && group == 0 && step == T::lag - 1) named_barrier_arrive(1, 256);
       }
     };
-    if constexpr (Out::fetches) {
-      const int early = shape.steps > 2 ? shape.steps - 2 : 0;
+    if constexpr (Out::fetches && T::early > 0) {
+      const int early = shape.steps > T::early ? shape.steps - T::early : 0;
       multiply(0, early);
       output.fetch();
       multiply(early, shape.steps);
@@ -197,7 +207,7 @@ __device__ inline void consume(const typename Out::Target& target, const Shape& 
 #pragma unroll
     for (int block = 0; block < T::blocks; block++) touch(sums[block]);
     ring.release(last);
-    output.store(sums);
+    output.store(sums, ring.staging, group);
   }
 }
 

@@ -26,6 +26,7 @@ class RopeOutput {
   };
   static constexpr bool fetches = true;
 
+  __device__ void begin(int /*group*/) {}
   __device__ void place(const Target& target, int m, int n, int row, int column, int lane_row, int lane) {
     target_ = &target;
     row_ = row + lane_row, rows_ = m - row_, column_ = column, columns_ = n - column, lane_ = lane % 4;
@@ -35,7 +36,7 @@ class RopeOutput {
 #pragma unroll
     for (int i = 0; i < held_rows; i++) fetch_row(i);
   }
-  __device__ void store(float (&sums)[Blocks][Columns / 2]) {
+  __device__ void store(float (&sums)[Blocks][Columns / 2], uint8_t* /*staging*/, int /*group*/) {
 #pragma unroll
     for (int i = 0; i < 2 * Blocks; i++) {
       float v[Columns / 32][8], r[heads];
