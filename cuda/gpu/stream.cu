@@ -291,21 +291,6 @@ void end_step() {
     s.replayed++;
   } else {
     const bool repeated = !s.log.empty() && s.log == lane.log;
-    if (!repeated) {  // DIAGNOSIS
-      size_t a = 0; int n = 0, shown = 0;
-      fprintf(stderr, "step log %zu vs %zu\n", s.log.size(), lane.log.size());
-      while (a < s.log.size() && a < lane.log.size() && shown < 6) {
-        Header h, g; memcpy(&h, s.log.data() + a, sizeof h); memcpy(&g, lane.log.data() + a, sizeof g);
-        if (h.bytes != g.bytes || memcmp(s.log.data() + a, lane.log.data() + a, h.bytes)) {
-          size_t d = 0; while (d < h.bytes && s.log[a + d] == lane.log[a + d]) d++;
-          fprintf(stderr, "  cmd %d op %s/%s kind %d bytes %zu/%zu first diff at %zu:", n, s.ops[h.op], s.ops[g.op], int(h.kind), size_t(h.bytes), size_t(g.bytes), d);
-          for (size_t q = d / 8 * 8; q < d / 8 * 8 + 16; q++) fprintf(stderr, " %02x/%02x", s.log[a + q], lane.log[a + q]);
-          fprintf(stderr, "\n"); shown++;
-          if (h.bytes != g.bytes) break;
-        }
-        a += h.bytes; n++;
-      }
-    }
     lane.log.swap(s.log);
     if (repeated) capture(lane);
   }

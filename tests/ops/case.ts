@@ -55,6 +55,8 @@ export interface Case {
   readonly tolerance: number;
   /** Size below which errors count as absolute; the RMS of each expected array when absent (see {@linkcode summed}). */
   readonly floor?: number;
+  /** The RMS counts as this at least; 0 by default. */
+  readonly least?: number;
 }
 
 const roundoff = 2 ** -24;

@@ -140,7 +140,7 @@ export function compare(
       for (let i = 0; i < expected.length; i++) {
         if (Number.isFinite(expected[i])) squares += expected[i] ** 2, count++;
       }
-      floor = Math.sqrt(squares / Math.max(1, count));
+      floor = Math.max(one.least ?? 0, Math.sqrt(squares / Math.max(1, count)));
     }
     for (let i = 0; i < expected.length; i++) {
       // Equal covers infinities and tolerance 0.
