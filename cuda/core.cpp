@@ -84,12 +84,13 @@ rs_status last_status() { return error_code; }
 
 // ---- calls and profile ----
 
-Call::Call(OpRecord& record, bool before_init) : record_(record), lock_(runtime().lock), start_(0) {
+Call::Call(OpRecord& record, bool before_init) : record_(record), lock_(runtime().lock), start_(0), operations_(0) {
   if (!before_init && !runtime().ready) fail(RS_INVALID, "rs_runtime_init was not called");
   if (before_init) return;
   device_enter(record.name);
   if (!runtime().profiling) return;
   device_sync();
+  operations_ = runtime().operations;
   start_ = now();
 }
 
@@ -106,6 +107,7 @@ Call::~Call() {
     runtime().records = &record_;
   }
   record_.seconds += now() - start_;
+  record_.operations += runtime().operations - operations_;
   record_.calls++;
 }
 
@@ -117,6 +119,7 @@ void profile_enable(bool on) {
     for (OpRecord* record = runtime().records; record != nullptr; record = record->next) {
       record->seconds = 0;
       record->calls = 0;
+      record->operations = 0;
     }
   }
   runtime().profiling = on;
@@ -129,7 +132,8 @@ std::string profile_report() {
   for (const OpRecord* record = runtime().records; record != nullptr; record = record->next) {
     if (record->calls == 0) continue;
     char line[128];
-    snprintf(line, sizeof line, "%s %" PRId64 " %.9f\n", record->name, record->calls, record->seconds);
+    snprintf(line, sizeof line, "%s %" PRId64 " %.9f %.0f\n", record->name, record->calls, record->seconds,
+             record->operations);
     text += line;
   }
   return text;

@@ -54,6 +54,7 @@ struct OpRecord {
   int64_t calls;
   OpRecord* next;
   bool listed;
+  double operations = 0;
 };
 
 class Call {
@@ -64,7 +65,7 @@ class Call {
  private:
   OpRecord& record_;
   std::lock_guard<std::mutex> lock_;
-  double start_;
+  double start_, operations_;
 };
 
 rs_status report_exception(const char* op);  // call inside catch (...)

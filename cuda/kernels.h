@@ -16,7 +16,8 @@
 // - The CUDA build enqueues on one stream. A fault of the device, or an id outside its table, is reported by the next
 //   call that waits (downloads, rs_sync) with the name of the op that it came from.
 // - Determinism: same inputs, same build, same device give the same bits, whatever the number of threads. Each output
-//   row of a product, norm or attention has the same bits wherever that row stands in the batch.
+//   row of a product, norm or attention has the same bits wherever that row stands in the batch. (A product with a
+//   transposed left operand is that of a weight's gradient: on CUDA it promises this for equal sizes alone.)
 #pragma once
 #include <stdint.h>
 
@@ -84,7 +85,7 @@ RS_API rs_status rs_memory_trim(void);
 RS_API rs_status rs_end_with_parent(void);
 // Starts (1) or stops (0) adding up time and calls by op; starting clears the sums.
 RS_API rs_status rs_profile_enable(int32_t on);
-// Fills `buffer` with lines "op calls seconds" of UTF-8 and returns the length in bytes.
+// Fills `buffer` with lines "op calls seconds operations" (as rs_counters counts them) of UTF-8 and returns the length in bytes.
 RS_API int32_t rs_profile_report(void* buffer, double capacity);
 // Measures for about `seconds`: float64[2] = fused multiply-add GFLOP/s of all threads, copy GB/s (read + written).
 RS_API rs_status rs_measure_peaks(void* out, double out_bytes, double seconds);

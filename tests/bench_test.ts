@@ -24,7 +24,7 @@ Deno.test("bench train prints what is compared with the peer", async () => {
   assert(Math.abs(value("train_loss") - Math.log(presets["cpu-tiny"].vocabSize)) < 0.01);
   assert(value("tokens_per_second") > 0 && value("time_over_floor") > 0.9);
   assert.match(out, /^matmul +\d+\.\d calls +\d+\.\d+ ms +\d+\.\d %$/m);
-  assert.match(out, /^phase products: \d+\.\d+ ms a step$/m);
+  assert.match(out, /^phase products: \d+\.\d+ ms a step, floor \d+\.\d+ ms$/m);
 });
 
 Deno.test("bench train takes exported rows, scores others and writes a curve", async () => {

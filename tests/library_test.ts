@@ -373,7 +373,7 @@ Deno.test("the profile counts calls and time by op, and nothing when off", () =>
   check(rs.rs_profile_enable(0), "profile_enable");
   check(rs.rs_tensor_fill(x, 0), "tensor_fill");
   const line = report().split("\n").find((line) => line.startsWith("tensor_fill "))!;
-  assert.match(line, /^tensor_fill 5 \d+\.\d{9}$/);
+  assert.match(line, /^tensor_fill 5 \d+\.\d{9} 0$/);
   check(rs.rs_profile_enable(1), "profile_enable");
   assert.doesNotMatch(report(), /tensor_fill/);
   check(rs.rs_profile_enable(0), "profile_enable");

@@ -9,6 +9,8 @@ interface OpTime {
   readonly name: string;
   readonly calls: number;
   readonly seconds: number;
+  /** Counted floating-point operations. */
+  readonly operations: number;
 }
 
 /** Phases in the order they are shown; an op belongs to the first whose pattern its name has. */
@@ -28,8 +30,8 @@ export function readProfile(library: Library): OpTime[] {
   const length = library.symbols.rs_profile_report(buffer, buffer.length);
   const text = new TextDecoder().decode(buffer.subarray(0, length)).trim();
   return text.split("\n").filter((line) => line !== "").map((line) => {
-    const [name, calls, seconds] = line.split(" ");
-    return { name, calls: Number(calls), seconds: Number(seconds) };
+    const [name, calls, seconds, operations] = line.split(" ");
+    return { name, calls: Number(calls), seconds: Number(seconds), operations: Number(operations) };
   }).sort((a, b) => b.seconds - a.seconds);
 }
 
@@ -50,12 +52,21 @@ export function opLines(ops: readonly OpTime[], steps: number): string[] {
   );
 }
 
-/** Lines `phase_…: milliseconds a step`. */
-export function phaseLines(ops: readonly OpTime[], steps: number): string[] {
-  const sums = new Map(phases.map(([name]) => [name, 0]));
-  for (const { name, seconds } of ops) {
+/**
+ * Lines of phases: milliseconds a step and, where operations are counted, their floor.
+ * @param peak operations a second that the device can do
+ */
+export function phaseLines(ops: readonly OpTime[], steps: number, peak: number): string[] {
+  const sums = new Map(phases.map(([name]) => [name, { seconds: 0, operations: 0 }]));
+  for (const { name, seconds, operations } of ops) {
     const [phase] = phases.find(([, pattern]) => pattern.test(name))!;
-    sums.set(phase, sums.get(phase)! + seconds);
+    const sum = sums.get(phase)!;
+    sum.seconds += seconds;
+    sum.operations += operations;
   }
-  return [...sums].map(([name, seconds]) => `phase ${name}: ${(1000 * seconds / steps).toFixed(2)} ms a step`);
+  const shown = (seconds: number) => (1000 * seconds / steps).toFixed(2);
+  return [...sums].map(([name, { seconds, operations }]) => {
+    const floor = operations > 0 ? `, floor ${shown(operations / peak)} ms` : "";
+    return `phase ${name}: ${shown(seconds)} ms a step${floor}`;
+  });
 }

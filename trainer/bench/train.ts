@@ -215,7 +215,7 @@ export async function benchTrainCommand(args: string[]): Promise<void> {
     const ops = readProfile(library);
     profile(library, false);
     if (options.profile) console.log(opLines(ops, PROFILED_STEPS).join("\n"));
-    console.log(phaseLines(ops, PROFILED_STEPS).join("\n"));
+    console.log(phaseLines(ops, PROFILED_STEPS, peakBefore).join("\n"));
   }
   // The better of two: neighbours on the machine only ever lower it.
   const peak = Math.max(peakBefore, measurePeaks(library)[0]);
