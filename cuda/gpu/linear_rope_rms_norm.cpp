@@ -1,7 +1,8 @@
-// The product that makes queries and keys, with RoPE and norm before its result is stored where Hopper's kernel takes it.
+// The product that makes queries and keys. Where Hopper's kernel takes it, RoPE and norm come before the store.
 #include <optional>
 
 #include "aligned.h"
+#include "angles.h"
 #include "hopper/product.h"
 #include "products.h"
 
@@ -15,11 +16,10 @@ void linear_rope_rms_norm_forward(Tensor* y, Tensor* rstd, const Tensor* x, cons
     AlignedOutput<bf16> to(y);
     AlignedOutput<float> scale(rstd);
     const AlignedInput<bf16> from(x);
-    const AlignedInput<float> cosines(cos), sines(sin);
     std::optional<Scratch> spare;
-    const HopperRopeProduct product{to,      scale, from, bf16_elements(w, spare), cosines, sines, int32_t(rows), t, h,
-                                    d,       c,     float(eps)};
+    HopperRopeProduct product{to, scale, from, bf16_elements(w, spare), nullptr, int32_t(rows), t, h, d, c, float(eps)};
     if (hopper_rope_product_supports(product)) {
+      product.angles = packed_angles(cos, sin);
       hopper_rope_product(product);
       to.finish();
       scale.finish();

@@ -7,13 +7,14 @@
 namespace rs::gpu {
 namespace {
 
-// Measured on an H100, TFLOP/s at M = 262144 (tests/bench/results.md): where K is short the epilogue decides, and taking
-// turns hides it: 635 at N=K=512 (wide tiles 578), 641 with relu² at N=2048, K=512 in pairs (wide 587). Where K is long,
-// or the epilogue reads aux, wide tiles load less: 660 at N=512, K=2048 (turns 565), 492 with the gradient of relu² (441).
-using WideTiles = product::Tiling<256, 4, 1>;
-using NarrowTiles = product::Tiling<128, 6, 1>;
-using TurnTiles = product::Tiling<128, 7, 1, true>;
-using TurnPairTiles = product::Tiling<128, 7, 2, true>;
+// Measured on an H100, TFLOP/s at M = 262144. Where K is short and the epilogue reads no aux, keeping b and taking
+// turns wins: 615 at N=K=512 (wide tiles 584); in pairs 670 at N=1536, K=512 (alone 635, wide 585) and 640 with relu²
+// at N=2048 (wide 618). Elsewhere wide tiles win: 459 at N=K=512 with aux added (kept 438), 493 with the gradient of relu²
+// at N=2048, K=512 (kept 486), 636 with aux added at N=512, K=2048.
+using WideTiles = product::Tiling<256, 4>;
+using NarrowTiles = product::Tiling<128, 6>;
+using KeptTiles = product::Tiling<128, 6, true>;
+using KeptPairTiles = product::Tiling<128, 6, true, 2>;
 
 // A row-major matrix in boxes of 64 columns by `rows` rows, as it is.
 CUtensorMap matrix_map(const bf16* data, int64_t rows, int64_t columns, int32_t box_rows) {
@@ -46,8 +47,8 @@ void enqueue_product(const HopperProduct& p, const typename Out::Target& target)
     if (i < p.segments) {
       const bf16 *a = i == 0 ? p.a : p.more_a[i - 1], *b = i == 0 ? p.b : p.more_b[i - 1];
       const int32_t k = i == 0 ? p.k : p.more_k[i - 1];
-      maps.a[i] = matrix_map(a, p.m, k, T::rows / (T::kept ? T::cluster : 1));
-      maps.b[i] = five_axes_map(b, p.n, k, T::columns / (T::kept ? 1 : T::cluster), Grouped);
+      maps.a[i] = matrix_map(a, p.m, k, T::rows / T::cluster);
+      maps.b[i] = five_axes_map(b, p.n, k, T::columns, Grouped);
       shape.steps += int32_t(ceil_div(k, T::step));
     }
     ends[i] = shape.steps;
@@ -58,11 +59,10 @@ void enqueue_product(const HopperProduct& p, const typename Out::Target& target)
   if constexpr (T::kept) {
     shape.columns_at_once = int32_t(ceil_div(shape.column_tiles, T::cluster));
     shape.whole = shape.items = int32_t(ceil_div(p.m, T::rows));
-    if (shape.columns_at_once > clusters || shape.steps > T::most_steps) fail(RS_UNSUPPORTED, "product: b is too large");
     shape.stride = int32_t(clusters / shape.columns_at_once);
   } else {
-    const int64_t tiles = ceil_div(p.m, T::rows * T::cluster) * shape.column_tiles, rest = tiles % clusters;
-    const int64_t halved = !T::turns && rest * 2 <= clusters ? rest : 0;
+    const int64_t tiles = ceil_div(p.m, T::rows) * shape.column_tiles, rest = tiles % clusters;
+    const int64_t halved = rest * 2 <= clusters ? rest : 0;
     if (tiles + halved > INT32_MAX / 2) fail(RS_UNSUPPORTED, "product of %d x %d: too many tiles", p.m, p.n);
     shape.columns_at_once = 1, shape.stride = int32_t(clusters);
     shape.whole = int32_t(tiles - halved), shape.items = int32_t(tiles + halved);
@@ -75,26 +75,35 @@ void enqueue_product(const HopperProduct& p, const typename Out::Target& target)
 
 template <class T, int Epilogue, class C, bool Grouped>
 void enqueue_epilogue(const HopperProduct& p) {
-  if constexpr (T::staging_bytes > 0 && std::is_same_v<C, bf16>) {
-    using Out = product::StagedOutput<Epilogue>;
-    return enqueue_product<T, Out, Grouped>(
-        p, {matrix_map(static_cast<const bf16*>(p.c), p.m, p.n, 128), static_cast<const bf16*>(p.aux)});
-  }
   enqueue_product<T, product::Output<T::blocks, T::columns, Epilogue, C, Grouped>, Grouped>(
       p, {static_cast<C*>(p.c), static_cast<const C*>(p.aux)});
+}
+
+bool reads_aux(const HopperProduct& p) {
+  return p.epilogue == RS_EPILOGUE_RELU2_BACKWARD || p.epilogue == RS_EPILOGUE_ADD_AUX;
 }
 
 template <class T, bool Grouped>
 void enqueue(const HopperProduct& p) {
   with_float(p.c_type, [&](auto* type) {
     using C = std::remove_pointer_t<decltype(type)>;
-    switch (p.epilogue) {
-      case RS_EPILOGUE_RELU2: return enqueue_epilogue<T, RS_EPILOGUE_RELU2, C, Grouped>(p);
-      case RS_EPILOGUE_RELU2_BACKWARD: return enqueue_epilogue<T, RS_EPILOGUE_RELU2_BACKWARD, C, Grouped>(p);
-      case RS_EPILOGUE_ADD_AUX: return enqueue_epilogue<T, RS_EPILOGUE_ADD_AUX, C, Grouped>(p);
-      default: return enqueue_epilogue<T, RS_EPILOGUE_NONE, C, Grouped>(p);
+    if constexpr (!T::kept) {
+      if (p.epilogue == RS_EPILOGUE_RELU2_BACKWARD)
+        return enqueue_epilogue<T, RS_EPILOGUE_RELU2_BACKWARD, C, Grouped>(p);
+      if (p.epilogue == RS_EPILOGUE_ADD_AUX) return enqueue_epilogue<T, RS_EPILOGUE_ADD_AUX, C, Grouped>(p);
     }
+    if (p.epilogue == RS_EPILOGUE_RELU2) return enqueue_epilogue<T, RS_EPILOGUE_RELU2, C, Grouped>(p);
+    enqueue_epilogue<T, RS_EPILOGUE_NONE, C, Grouped>(p);
   });
+}
+
+// Whether a block can keep all that its columns need of b, without leaving more than an eighth of the device idle.
+template <class T>
+bool keeps(const HopperProduct& p) {
+  int64_t steps = ceil_div(p.k, T::step);
+  for (int i = 1; i < p.segments; i++) steps += ceil_div(p.more_k[i - 1], T::step);
+  const int64_t tiles = ceil_div(p.n, T::columns), bands = multiprocessors() / T::cluster / ceil_div(tiles, T::cluster);
+  return p.n % 32 == 0 && !reads_aux(p) && steps <= T::most_steps && bands * tiles * 8 >= multiprocessors() * 7;
 }
 
 // The product alone; heads·d columns have to exist as an int32_t.
@@ -105,7 +114,7 @@ HopperProduct without_rope(const HopperRopeProduct& p) {
 template <class T, int D>
 void enqueue_rope(const HopperRopeProduct& p) {
   enqueue_product<T, product::RopeOutput<T::blocks, T::columns, D>, true>(
-      without_rope(p), {p.c, p.rstd, p.cos, p.sin, p.t, p.heads, 1.0f / float(D), p.eps});
+      without_rope(p), {p.c, p.rstd, p.angles, p.t, p.heads, 1.0f / float(D), p.eps});
 }
 
 bool aligned(const void* p) { return reinterpret_cast<uintptr_t>(p) % 16 == 0; }
@@ -113,9 +122,8 @@ bool aligned(const void* p) { return reinterpret_cast<uintptr_t>(p) % 16 == 0; }
 }  // namespace
 
 bool hopper_product_supports(const HopperProduct& p) {
-  const bool with_aux = p.epilogue == RS_EPILOGUE_RELU2_BACKWARD || p.epilogue == RS_EPILOGUE_ADD_AUX;
   if (p.m < 1 || p.m > INT32_MAX - 1024 || p.n < 64 || p.n > INT32_MAX - 1024 || p.n % 8 != 0) return false;
-  if (p.segments < 1 || p.segments > 3 || !aligned(p.c) || (with_aux && (p.aux == nullptr || !aligned(p.aux))))
+  if (p.segments < 1 || p.segments > 3 || !aligned(p.c) || (reads_aux(p) && (p.aux == nullptr || !aligned(p.aux))))
     return false;
   for (int i = 0; i < p.segments; i++) {
     const bf16 *a = i == 0 ? p.a : p.more_a[i - 1], *b = i == 0 ? p.b : p.more_b[i - 1];
@@ -126,12 +134,12 @@ bool hopper_product_supports(const HopperProduct& p) {
 }
 
 void hopper_product(const HopperProduct& p) {
-  const bool reads_aux = p.epilogue == RS_EPILOGUE_RELU2_BACKWARD || p.epilogue == RS_EPILOGUE_ADD_AUX;
   if (p.n % 32 != 0) {
     enqueue<NarrowTiles, false>(p);
-  } else if (p.segments == 1 && p.k <= 1024 && !reads_aux) {
-    if (p.n >= 1024 && p.m >= 8192) enqueue<TurnPairTiles, true>(p);
-    else enqueue<TurnTiles, true>(p);
+  } else if (p.n >= 1024 && p.m >= 8192 && keeps<KeptPairTiles>(p)) {
+    enqueue<KeptPairTiles, true>(p);
+  } else if (keeps<KeptTiles>(p)) {
+    enqueue<KeptTiles, true>(p);
   } else if (p.n < 1024 && ceil_div(p.n, 128) % 2 == 1) {
     // Wide tiles would cover columns that do not exist.
     enqueue<NarrowTiles, true>(p);
@@ -142,12 +150,17 @@ void hopper_product(const HopperProduct& p) {
 
 bool hopper_rope_product_supports(const HopperRopeProduct& p) {
   if ((p.d != 64 && p.d != 128) || p.t < 1 || p.heads < 1 || int64_t{p.heads} * p.d > INT32_MAX) return false;
-  return aligned(p.cos) && aligned(p.sin) && hopper_product_supports(without_rope(p));
+  return aligned(p.angles) && hopper_product_supports(without_rope(p));
 }
 
 void hopper_rope_product(const HopperRopeProduct& p) {
-  if (p.d == 64) enqueue_rope<TurnTiles, 64>(p);
-  else enqueue_rope<TurnTiles, 128>(p);
+  if (keeps<KeptTiles>(without_rope(p))) {
+    if (p.d == 64) enqueue_rope<KeptTiles, 64>(p);
+    else enqueue_rope<KeptTiles, 128>(p);
+  } else {
+    if (p.d == 64) enqueue_rope<WideTiles, 64>(p);
+    else enqueue_rope<WideTiles, 128>(p);
+  }
 }
 
 }  // namespace rs::gpu

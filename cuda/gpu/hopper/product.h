@@ -23,16 +23,18 @@ bool hopper_product_supports(const HopperProduct& product);
 void hopper_product(const HopperProduct& product);
 
 // Rotary positions and the norm over each head behind a projection, as rs_rope_rms_norm_forward of a[M,K]·b[H·D,K]ᵀ but
-// from float32 sums: c[M,H·D], rstd[M,H]; row m stands at position m % t; cos and sin [T,D/2]. D is 64 or 128.
+// from float32 sums: c[M,H·D], rstd[M,H]; row m stands at position m % t; angles [T,D/2] are packed_angles() of
+// ../angles.h. D is 64 or 128.
 struct HopperRopeProduct {
   bf16* c;
   float* rstd;
   const bf16 *a, *b;
-  const float *cos, *sin;
+  const uint32_t* angles;
   int32_t m, t, heads, d, k;
   float eps;
 };
-// Sizes, K a multiple of eight, and addresses (multiples of 16, but rstd); c is none of the others.
+// Sizes, K a multiple of eight, and addresses (multiples of 16, but rstd; angles may be null yet); c is none of the
+// others.
 bool hopper_rope_product_supports(const HopperRopeProduct& product);
 // A row of c and of rstd has the same bits for every M and number of heads.
 void hopper_rope_product(const HopperRopeProduct& product);

@@ -12,14 +12,6 @@ __device__ inline void load_tile(void* target, const CUtensorMap* map, uint64_t*
       : "memory");
 }
 // Into the same place of every block of the cluster that has a bit in `blocks`; each block's barrier gets the bytes.
-__device__ inline void load_shared_tile(void* target, const CUtensorMap* map, uint64_t* bar, int c0, int c1, int c4,
-                                        uint16_t blocks) {
-  asm volatile(
-      "cp.async.bulk.tensor.5d.shared::cluster.global.mbarrier::complete_tx::bytes.multicast::cluster [%0], "
-      "[%1, {%3, %4, %5, %5, %6}], [%2], %7;" ::"r"(shared_address(target)),
-      "l"(map), "r"(shared_address(bar)), "r"(c0), "r"(c1), "r"(0), "r"(c4), "h"(blocks)
-      : "memory");
-}
 __device__ inline void load_shared_tile(void* target, const CUtensorMap* map, uint64_t* bar, int c0, int c1,
                                         uint16_t blocks) {
   asm volatile(

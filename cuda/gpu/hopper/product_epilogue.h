@@ -30,15 +30,12 @@ __device__ inline float element(const uint32_t* words, int i) {
   else return __uint_as_float(i % 2 == 0 ? words[i / 2] << 16 : words[i / 2] & 0xffff0000u);
 }
 
-#ifndef PRODUCT_AUX_HINT
-#define PRODUCT_AUX_HINT ""
-#endif
 // Sixteen bytes, if wanted. Guarded inside so that no branch parts these accesses, and what is computed for them, from
 // each other.
 __device__ inline void load16_if(bool wanted, uint32_t* words, const void* p) {  // read once, so not kept nearby
   asm volatile(
       "{\n.reg .pred p;\nsetp.ne.b32 p, %5, 0;\nmov.u32 %0, 0;\nmov.u32 %1, 0;\nmov.u32 %2, 0;\nmov.u32 %3, 0;\n"
-      "@p ld.global.L1::no_allocate" PRODUCT_AUX_HINT ".v4.u32 {%0, %1, %2, %3}, [%4];\n}"
+      "@p ld.global.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4];\n}"
       : "=&r"(words[0]), "=&r"(words[1]), "=&r"(words[2]), "=&r"(words[3])
       : "l"(p), "r"(int(wanted)));
 }
@@ -72,7 +69,6 @@ class Output {
   };
   static constexpr bool fetches = Grouped && has_aux<Epilogue>;
 
-  __device__ void begin(int /*group*/) {}
   // The first row and column of the warpgroup's part; `lane_row` is the thread's row in the first 64.
   __device__ void place(const Target& target, int m, int n, int row, int column, int lane_row, int lane) {
     const int64_t first = int64_t(row + lane_row) * n + column + (Grouped ? 8 : 2) * (lane % 4);
@@ -81,7 +77,7 @@ class Output {
   }
   // Asks for the first part of aux, long before it is needed.
   __device__ void fetch() { fetch_part(0); }
-  __device__ void store(float (&sums)[Blocks][Columns / 2], uint8_t* /*staging*/, int /*group*/) {
+  __device__ void store(const float (&sums)[Blocks][Columns / 2]) {
     if constexpr (Grouped) {
       store_grouped(sums);
     } else {
@@ -89,7 +85,7 @@ class Output {
     }
   }
 
- protected:
+ private:
   static constexpr int groups = Columns / 32;  // of 32 columns
   static constexpr int held_groups = sizeof(C) == 4 ? groups / 4 : groups;  // whose aux fits into registers
   static constexpr int words = 8 * sizeof(C) / 4;
@@ -159,78 +155,6 @@ class Output {
   int64_t stride_;
   int rows_, columns_;  // that exist from the thread's first row on, from the tile's first column on
   uint32_t held_[Blocks][2][held_groups][words];
-};
-
-// The same of whole tiles of 128×128 bfloat16, by way of shared memory: TMA stores them while the warpgroup goes on. The
-// two warpgroups share the place, which is free for one when the other's stores have read it.
-template <int Epilogue>
-class StagedOutput : public Output<2, 128, Epilogue, bf16, true> {
-  using Base = Output<2, 128, Epilogue, bf16, true>;
-
- public:
-  struct Target {
-    CUtensorMap c;
-    const bf16* aux;
-    uint64_t unused[7] = {};
-  };
-  __device__ void begin(int group) {
-    if (group == 1 && threadIdx.x % 128 < 32) named_barrier_arrive(4, 160);
-  }
-  __device__ void place(const Target& target, int m, int n, int row, int column, int lane_row, int lane) {
-    Base::place({nullptr, target.aux}, m, n, row, column, lane_row, lane);
-    map_ = &target.c, row_ = row, column_ = column, lane_row_ = lane_row, lane_ = lane % 4;
-  }
-  __device__ void store(float (&sums)[2][64], uint8_t* staging, int group) {
-    named_barrier(4 + group, 160);
-#pragma unroll
-    for (int block = 0; block < 2; block++)
-#pragma unroll
-      for (int half = 0; half < 2; half++)
-#pragma unroll
-        for (int panel = 0; panel < 2; panel++) {
-          uint32_t words[2][4];
-#pragma unroll
-          for (int side = 0; side < 2; side++)
-#pragma unroll
-            for (int i = 0; i < 4; i++) {
-              const int g = 2 * panel + side;
-              const float* x = &sums[block][16 * g + 4 * i + 2 * half];
-              const float first = has_aux<Epilogue> ? element<bf16>(this->held_[block][half][g], 2 * i) : 0.0f;
-              const float second = has_aux<Epilogue> ? element<bf16>(this->held_[block][half][g], 2 * i + 1) : 0.0f;
-              words[side][i] = pack_bf16(finish<Epilogue>(x[0], first), finish<Epilogue>(x[1], second));
-            }
-          // Lanes of odd rows write the right half first, so that eight lanes write to all banks.
-          const int row = 64 * block + 8 * half + lane_row_;
-          const bool odd = row % 2 != 0;
-          const uint32_t at = shared_address(staging) + panel * 16384 + row * 128;
-#pragma unroll
-          for (int turn = 0; turn < 2; turn++) {
-            uint32_t w[4];
-#pragma unroll
-            for (int i = 0; i < 4; i++) w[i] = odd ? words[1 - turn][i] : words[turn][i];
-            const int chunk = (4 * (odd ? 1 - turn : turn) + lane_) ^ (row % 8);
-            asm volatile("st.shared.v4.u32 [%0], {%1, %2, %3, %4};" ::"r"(at + 16 * chunk), "r"(w[0]), "r"(w[1]),
-                         "r"(w[2]), "r"(w[3])
-                         : "memory");
-          }
-        }
-    fence_async();
-    named_barrier(6 + group, 128);
-    if (threadIdx.x % 128 < 32) {
-      if (threadIdx.x % 32 == 0) {
-        store_tile(map_, staging, column_, row_);
-        store_tile(map_, staging + 16384, column_ + 64, row_);
-        store_commit();
-        store_wait_read<0>();
-      }
-      __syncwarp();
-      named_barrier_arrive(5 - group, 160);
-    }
-  }
-
- private:
-  const CUtensorMap* map_;
-  int row_, column_, lane_row_, lane_;
 };
 
 }  // namespace rs::gpu::product

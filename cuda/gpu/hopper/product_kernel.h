@@ -7,33 +7,32 @@
 
 namespace rs::gpu::product {
 
-// Both warpgroups share a tile of 128×columns, 64 rows each, so b's panel is read into shared memory once for both. The
-// blocks of a cluster have tiles below each other and bring b's panel together.
-// Turns: each warpgroup has tiles of 128×columns of its own and they take turns in multiplying.
-// Kept: a block stays with its columns and keeps all of b's panels that they need, so that only a streams in. The blocks
-// of a cluster have tiles side by side and bring a's panel together.
-template <int Columns, int Stages, int Cluster, bool Turns = false, bool Kept = false, int Early = 2, int Staging = 0>
+// Both warpgroups share a tile of 128×columns, 64 rows each, so b's panel is read into shared memory once for both.
+// Kept: a block stays with its columns and keeps all of b's panels that they need, so that only a streams in; a tile is
+// one warpgroup's, and they take turns: one multiplies while the other stores. The blocks of a cluster have tiles side
+// by side and bring a's panel together.
+template <int Columns, int Stages, bool Kept = false, int Cluster = 1>
 struct Tiling {
+  static_assert(Kept || Cluster == 1, "only blocks that keep b share a");
   static constexpr int rows = 128, columns = Columns, stages = Stages, cluster = Cluster;
-  static constexpr bool turns = Turns, kept = Kept;
-  static constexpr int early = Early;           // steps of k from asking for aux to the end; 0: before all of them
-  static constexpr int blocks = Turns ? 2 : 1;  // of 64 rows, of a warpgroup
-  static constexpr int step = 64;               // of k
+  static constexpr bool kept = Kept;
+  static constexpr int blocks = Kept ? 2 : 1;  // of 64 rows, of a warpgroup
+  static constexpr int step = 64;              // of k
   static constexpr int most_steps = Kept ? 8 : 1 << 30;
   static constexpr int a_bytes = rows * step * 2, b_bytes = Columns * step * 2;
   static constexpr int stage_bytes = a_bytes + (Kept ? 0 : b_bytes), kept_bytes = Kept ? most_steps * b_bytes : 0;
-  static constexpr int ring_bytes = Stages * stage_bytes, staging_bytes = Staging;
-  static constexpr int shared_bytes = 1024 + kept_bytes + ring_bytes + Staging + 2 * Stages * 8;
-  static constexpr int releases = (Turns ? 4 : 8) * Cluster;  // of a stage: one of each warp that reads it
+  static constexpr int ring_bytes = Stages * stage_bytes;
+  static constexpr int shared_bytes = 1024 + kept_bytes + ring_bytes + 2 * Stages * 8;
+  static constexpr int releases = (Kept ? 4 : 8) * Cluster;  // of a stage: one of each warp that reads it
 };
 
 struct Maps {
   CUtensorMap a[3], b[3];
 };
 
-// Tiles are numbered along n first, so blocks that run together share rows of a. An item of a cluster's work is a tile
-// of each of its blocks; where the last round would leave half of the clusters idle, it is cut into halves: items from
-// `whole` on have 64 rows a block. With Kept, an item is a band of 128 rows.
+// An item of a block's work is a tile. Tiles are numbered along n first, so blocks that run together share rows of a;
+// where the last round would leave half of the blocks idle, it is cut into halves: items from `whole` on have 64 rows.
+// With Kept, an item is a band of 128 rows, in the block's columns.
 struct Shape {
   int32_t m, n, column_tiles, items, whole;
   int32_t steps, first_ends, second_ends;  // of k: all, and where the first and second pair of matrices end
@@ -51,16 +50,14 @@ __device__ inline int first_item(const Shape& shape) {
 }
 template <class T>
 __device__ inline Place place_of(const Shape& shape, int item) {
-  const int rank = blockIdx.x % T::cluster;
   if constexpr (T::kept) {
-    const int column = blockIdx.x / T::cluster % shape.columns_at_once * T::cluster + rank;
+    const int column = int(blockIdx.x) % (shape.columns_at_once * T::cluster);
     return {item * T::rows, column * T::columns, true};
   }
   const bool whole = item < shape.whole;
   const int tile = whole ? item : shape.whole + (item - shape.whole) / 2, half = whole ? 0 : (item - shape.whole) % 2;
   const int band = tile / shape.column_tiles, rows = whole ? T::rows : T::rows / 2;
-  return {band * T::cluster * T::rows + (half * T::cluster + rank) * rows,
-          (tile - band * shape.column_tiles) * T::columns, whole};
+  return {band * T::rows + half * rows, (tile - band * shape.column_tiles) * T::columns, whole};
 }
 
 // Walks over a block's work, one step of k after the other.
@@ -88,14 +85,14 @@ struct Cursor {
 // The ring: stages and their barriers, and a place in it.
 template <class T>
 struct Ring {
-  uint8_t *kept, *stages, *staging;
+  uint8_t *kept, *stages;
   uint64_t *full, *empty;
   int slot = 0;
   uint32_t parity = 0;
 
   __device__ explicit Ring(uint8_t* shared)
-      : kept(shared), stages(kept + T::kept_bytes), staging(stages + T::ring_bytes),
-        full(reinterpret_cast<uint64_t*>(staging + T::staging_bytes)), empty(full + T::stages) {}
+      : kept(shared), stages(kept + T::kept_bytes), full(reinterpret_cast<uint64_t*>(stages + T::ring_bytes)),
+        empty(full + T::stages) {}
   __device__ void advance() {
     if (++slot == T::stages) slot = 0, parity ^= 1;
   }
@@ -116,26 +113,22 @@ struct Ring {
 
 template <class T, bool Grouped>
 __device__ inline void produce(const Maps& maps, const Shape& shape, Ring<T> ring) {
-  // What this block brings: all of a's panel and its share of b's, or (Kept) the other way round.
-  constexpr int a_share = T::rows / (T::kept ? T::cluster : 1), b_share = T::columns / (T::kept ? 1 : T::cluster);
   constexpr uint16_t everyone = (1 << T::cluster) - 1;
-  const int rank = blockIdx.x % T::cluster, a_skip = T::kept ? rank * a_share : 0, b_skip = T::kept ? 0 : rank * b_share;
+  const int skip = blockIdx.x % T::cluster * (T::rows / T::cluster);  // to the rows of a that this block brings
   for (Cursor<T> now(shape); now.item < shape.items; now.advance(shape)) {
     barrier_wait(&ring.empty[ring.slot], ring.parity ^ 1);
     uint64_t* full = &ring.full[ring.slot];
     const bool brings_b = !T::kept || now.first;
     barrier_expect(full, T::a_bytes + (brings_b ? T::b_bytes : 0));
-    const int pair = now.pair(shape), k = now.column(shape), row = now.place.row + a_skip;
+    const int pair = now.pair(shape), k = now.column(shape), row = now.place.row + skip;
     uint8_t* stage = ring.stages + ring.slot * T::stage_bytes;
-    uint8_t* a_panel = stage + a_skip * T::step * 2;
-    if constexpr (T::kept && T::cluster > 1) load_shared_tile(a_panel, &maps.a[pair], full, k, row, everyone);
+    uint8_t* a_panel = stage + skip * T::step * 2;
+    if constexpr (T::cluster > 1) load_shared_tile(a_panel, &maps.a[pair], full, k, row, everyone);
     else rs::gpu::load_tile(a_panel, &maps.a[pair], full, k, row);
     if (brings_b) {
-      uint8_t* b_panel = (T::kept ? ring.kept + now.step * T::b_bytes : stage + T::a_bytes) + b_skip * T::step * 2;
-      const int b_row = now.place.column + b_skip, straight = Grouped ? 0 : b_row, grouped = Grouped ? b_row / 32 : 0;
-      if constexpr (!T::kept && T::cluster > 1)
-        load_shared_tile(b_panel, &maps.b[pair], full, k, straight, grouped, everyone);
-      else load_tile(b_panel, &maps.b[pair], full, k, straight, grouped);
+      uint8_t* b_panel = T::kept ? ring.kept + now.step * T::b_bytes : stage + T::a_bytes;
+      const int b_row = now.place.column;
+      load_tile(b_panel, &maps.b[pair], full, k, Grouped ? 0 : b_row, Grouped ? b_row / 32 : 0);
     }
     ring.advance();
   }
@@ -145,31 +138,32 @@ template <class T, class Out>
 __device__ inline void consume(const typename Out::Target& target, const Shape& shape, Ring<T> ring) {
   const int group = threadIdx.x / 128 - 1, lane = threadIdx.x % 32;
   const int lane_row = threadIdx.x % 128 / 32 * 16 + lane / 4;
-  const uint64_t a_start = k_major(shared_address(ring.stages) + (T::turns ? 0 : group * 64 * T::step * 2));
+  const uint64_t a_start = k_major(shared_address(ring.stages) + (T::kept ? 0 : group * 64 * T::step * 2));
   const uint64_t b_start = k_major(shared_address(T::kept ? ring.kept : ring.stages + T::a_bytes));
   float sums[T::blocks][T::columns / 2];
   Out output;
-  output.begin(group);
-  if (T::turns && group == 1) named_barrier_arrive(2, 256);
+  if (T::kept && group == 1) named_barrier_arrive(2, 256);
 
   int turn = 0;
   for (int item = first_item<T>(shape); item < shape.items; item += shape.stride, turn ^= 1) {
     const Place place = place_of<T>(shape, item);
-    if (T::turns && turn != group) {
+    if (T::kept && turn != group) {
       ring.advance(shape.steps);
       continue;
     }
-    if (!T::turns && !place.whole && group == 1) {  // the rows are the other warpgroup's alone
+    if (!T::kept && !place.whole && group == 1) {  // the rows are the other warpgroup's alone
       for (int step = 0; step < shape.steps; step++, ring.advance()) {
         barrier_wait(&ring.full[ring.slot], ring.parity);
         ring.release(ring.slot);
       }
       continue;
     }
-    output.place(target, shape.m, shape.n, place.row + (T::turns ? 0 : 64 * group), place.column, lane_row, lane);
-    if (Out::fetches && T::early == 0) output.fetch();
-    // Kept: b's panels came with the block's first item; who did not wait for them then is told by this barrier.
-    if (T::turns) named_barrier(2 + group, 256);
+    output.place(target, shape.m, shape.n, place.row + (T::kept ? 0 : 64 * group), place.column, lane_row, lane);
+    if (T::kept) {
+      if (Out::fetches) output.fetch();  // while the other warpgroup multiplies
+      // b's panels came with the block's first item; who did not wait for them then is told by this barrier.
+      named_barrier(2 + group, 256);
+    }
 
     int last = 0;  // the stage before
     auto multiply = [&](int begin, int end) {
@@ -194,20 +188,20 @@ __device__ inline void consume(const typename Out::Target& target, const Shape& 
         ring.advance();
       }
     };
-    if constexpr (Out::fetches && T::early > 0) {
-      const int early = shape.steps > T::early ? shape.steps - T::early : 0;
+    if constexpr (Out::fetches && !T::kept) {
+      const int early = shape.steps > 2 ? shape.steps - 2 : 0;
       multiply(0, early);
       output.fetch();
       multiply(early, shape.steps);
     } else {
       multiply(0, shape.steps);
     }
-    if (T::turns) named_barrier_arrive(3 - group, 256);
+    if (T::kept) named_barrier_arrive(3 - group, 256);
     products_wait<0>();
 #pragma unroll
     for (int block = 0; block < T::blocks; block++) touch(sums[block]);
     ring.release(last);
-    output.store(sums, ring.staging, group);
+    output.store(sums);
   }
 }
 

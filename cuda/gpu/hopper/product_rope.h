@@ -1,15 +1,19 @@
 // The end of a query or key projection: rotary positions and the norm over each head, on the sums in registers.
 #pragma once
+#include "../angles.h"
 #include "../rotate.h"
 #include "product_epilogue.h"
 
 namespace rs::gpu::product {
 
-// Four neighbours that are read once. Volatile, so that the compiler does not move it down to where it is needed.
-__device__ inline void load4(float* v, const float* p) {
-  asm volatile("ld.global.nc.L1::no_allocate.v4.f32 {%0, %1, %2, %3}, [%4];"
-               : "=f"(v[0]), "=f"(v[1]), "=f"(v[2]), "=f"(v[3])
-               : "l"(p));
+// Eight neighbours, by way of L1, because each half of a sector is another load's. Volatile, so that the compiler does
+// not move it down to where it is needed.
+__device__ inline void load8_early(uint32_t (&words)[8], const uint32_t* p) {
+#pragma unroll
+  for (int i = 0; i < 8; i += 4)
+    asm volatile("ld.global.nc.v4.u32 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(words[i]), "=r"(words[i + 1]), "=r"(words[i + 2]), "=r"(words[i + 3])
+                 : "l"(p + i));
 }
 
 // Like Output, grouped. The two halves of a head of D columns are whole groups of 32, so both elements of a pair lie in
@@ -20,26 +24,37 @@ class RopeOutput {
   struct Target {
     bf16* c;
     float* rstd;
-    const float *cos, *sin;
+    const uint32_t* angles;
     int32_t t, heads;
     float inverse, eps;  // 1/D; added to the mean square
   };
   static constexpr bool fetches = true;
 
-  __device__ void begin(int /*group*/) {}
   __device__ void place(const Target& target, int m, int n, int row, int column, int lane_row, int lane) {
     target_ = &target;
     row_ = row + lane_row, rows_ = m - row_, column_ = column, columns_ = n - column, lane_ = lane % 4;
   }
-  // Asks for the angles of the first rows.
+  // Asks for the angles.
   __device__ void fetch() {
 #pragma unroll
-    for (int i = 0; i < held_rows; i++) fetch_row(i);
+    for (int i = 0; i < 2 * Blocks; i++) {
+      const uint32_t position = uint32_t(row_ + row_of(i)) % uint32_t(target_->t);  // exists, even if the row does not
+      const uint32_t* from = target_->angles + int64_t{position} * (D / 2) + 8 * lane_;
+#pragma unroll
+      for (int j = 0; j < half_groups; j++) load8_early(angles_[i][j], from + 32 * j);
+    }
   }
-  __device__ void store(float (&sums)[Blocks][Columns / 2], uint8_t* /*staging*/, int /*group*/) {
+  __device__ void store(const float (&sums)[Blocks][Columns / 2]) {
 #pragma unroll
     for (int i = 0; i < 2 * Blocks; i++) {
-      float v[Columns / 32][8], r[heads];
+      float v[Columns / 32][8], cos[half_groups][8], sin[half_groups][8], r[heads];
+#pragma unroll
+      for (int j = 0; j < half_groups; j++)
+#pragma unroll
+        for (int k = 0; k < 8; k++) {
+          const float2 angle = angle_of(angles_[i][j][k]);
+          cos[j][k] = angle.x, sin[j][k] = angle.y;
+        }
 #pragma unroll
       for (int group = 0; group < Columns / 32; group++)
 #pragma unroll
@@ -51,12 +66,11 @@ class RopeOutput {
         for (int j = 0; j < half_groups; j++) {
           float(&first)[8] = v[2 * half_groups * head + j];
           float(&second)[8] = v[2 * half_groups * head + half_groups + j];
-          rotate(first, second, held_[i % held_rows][0][j], held_[i % held_rows][1][j]);
+          rotate(first, second, cos[j], sin[j]);
           squares = add_squares(add_squares(squares, first), second);
         }
         r[head] = reciprocal_root(lanes_sum(squares, 4), target_->inverse, target_->eps);
       }
-      if (i + held_rows < 2 * Blocks) fetch_row(i + held_rows);
       const bool inside = row_of(i) < rows_;
       const int64_t row = row_ + row_of(i);
       bf16* to = target_->c + row * target_->heads * D + column_ + 8 * lane_;
@@ -74,31 +88,19 @@ class RopeOutput {
 
  private:
   static constexpr int heads = Columns / D, half_groups = D / 64;  // of 32 columns, in half a head
-  static constexpr int held_rows = 2;  // of the 2·Blocks that a thread has, whose angles fit into registers
 
   static __device__ constexpr int row_of(int i) { return 64 * (i / 2) + 8 * (i % 2); }
-  // Whether the matrix has the tile's column: tiles of one head always lie inside.
+  // Whether the matrix has the tile's column: tiles of one head lie inside.
   __device__ bool exists(int column) const { return heads == 1 || column < columns_; }
   static __device__ void scale(float (&v)[8], float r) {
 #pragma unroll
     for (int i = 0; i < 8; i++) v[i] *= r;
   }
-  __device__ void fetch_row(int i) {
-    const uint32_t position = uint32_t(row_ + row_of(i)) % uint32_t(target_->t);  // exists, even if the row does not
-    const int64_t from = int64_t{position} * (D / 2) + 8 * lane_;
-#pragma unroll
-    for (int j = 0; j < half_groups; j++)
-#pragma unroll
-      for (int k = 0; k < 8; k += 4) {
-        load4(&held_[i % held_rows][0][j][k], target_->cos + from + 32 * j + k);
-        load4(&held_[i % held_rows][1][j][k], target_->sin + from + 32 * j + k);
-      }
-  }
 
   const Target* target_;
   int row_, rows_;  // the thread's first one; those that exist from it on
   int column_, columns_, lane_;
-  float held_[held_rows][2][half_groups][8];  // cosines and sines
+  uint32_t angles_[2 * Blocks][half_groups][8];
 };
 
 }  // namespace rs::gpu::product
