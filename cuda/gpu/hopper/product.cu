@@ -9,8 +9,8 @@ namespace {
 
 // Measured on an H100, TFLOP/s at M = 262144. Where K is short and the epilogue reads no aux, keeping b and taking
 // turns wins: 615 at N=K=512 (wide tiles 584); in pairs 670 at N=1536, K=512 (alone 635, wide 585) and 640 with relu²
-// at N=2048 (wide 618). Elsewhere wide tiles win: 459 at N=K=512 with aux added (kept 438), 493 with the gradient of relu²
-// at N=2048, K=512 (kept 486), 636 with aux added at N=512, K=2048.
+// at N=2048 (wide 618). Elsewhere wide tiles win: 459 at N=K=512 with aux added (kept 438), 493 with the gradient of
+// relu² at N=2048, K=512 (kept 486), 636 with aux added at N=512, K=2048.
 using WideTiles = product::Tiling<256, 4>;
 using NarrowTiles = product::Tiling<128, 6>;
 using KeptTiles = product::Tiling<128, 6, true>;
