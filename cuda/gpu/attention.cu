@@ -4,6 +4,7 @@
 #include <type_traits>
 
 #include "aligned.h"
+#include "angles.h"
 #include "attention.h"
 
 namespace rs::gpu {
@@ -126,8 +127,9 @@ void gradients(Tensor* dq, Tensor* dk, Tensor* dv, const Tensor* dy, const Tenso
   else launch_delta<bf16, 16>(delta, from, output, s);
   const bool through_rope = q_rstd != nullptr;
   if (fits_hopper(s)) {
-    const AlignedInput<float> query_rstd(q_rstd), key_rstd(k_rstd), cosines(cos), sines(sin);
-    const RopeNorm of_query{query_rstd, cosines, sines}, of_key{key_rstd, cosines, sines};
+    const AlignedInput<float> query_rstd(q_rstd), key_rstd(k_rstd);
+    const uint32_t* angles = through_rope ? packed_angles(cos, sin) : nullptr;
+    const RopeNorm of_query{query_rstd, angles}, of_key{key_rstd, angles};
     hopper_attention_query_gradient(to_query, delta, from, sums, query, key, value, s,
                                     through_rope ? &of_query : nullptr);
     hopper_attention_key_value_gradient(to_key, to_value, delta, from, sums, query, key, value, s,

@@ -17,7 +17,7 @@ struct AttentionShape {
 // rounded: dq (dk) is then the gradient of what went in.
 struct RopeNorm {
   const float* rstd;       // [B,T,H] (k: [B,T,G])
-  const float *cos, *sin;  // [T, D/2]
+  const uint32_t* angles;  // [T, D/2], of angles.h
 };
 
 // Hopper (hopper/attention_*.cu): bfloat16, D 64 or 128, every address a multiple of 16, a positive scale. `rope`

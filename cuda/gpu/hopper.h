@@ -31,13 +31,14 @@ __device__ inline void barrier_arrive(uint64_t* bar) {
 }
 // Loads from shared memory may still be under way when an arrival that follows them in the program is seen, and TMA may
 // then write over what they read. True, once these words have arrived in all lanes of the warp: to be asked before the
-// arrival that gives their memory back.
+// arrival that gives their memory back. By a vote, because its outcome counts as the same in all lanes: after a branch
+// on anything else the descriptors of products are no longer made by the pipe for a whole warp's numbers.
 template <int Count>
 __device__ inline bool arrived(const uint32_t (&words)[Count]) {
   uint32_t all = 1;
 #pragma unroll
   for (int i = 0; i < Count; i++) all |= words[i];
-  return __shfl_xor_sync(0xffffffffu, all, 1) != 0;
+  return __any_sync(0xffffffffu, __shfl_xor_sync(0xffffffffu, all, 1) != 0);
 }
 // Arrives and announces the bytes that TMA will bring.
 __device__ inline void barrier_expect(uint64_t* bar, uint32_t bytes) {
@@ -87,6 +88,12 @@ __device__ inline void load_bytes(void* target, const void* source, uint32_t byt
   asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(
                    shared_address(target)),
                "l"(source), "r"(bytes), "r"(shared_address(bar))
+               : "memory");
+}
+// Brings a box into the L2 cache only.
+__device__ inline void prefetch_tile(const CUtensorMap* map, int c0, int c1, int c2, int c3) {
+  asm volatile("cp.async.bulk.prefetch.tensor.4d.L2.global.tile [%0, {%1, %2, %3, %4}];" ::"l"(map), "r"(c0), "r"(c1),
+               "r"(c2), "r"(c3)
                : "memory");
 }
 __device__ inline void store_tile(const CUtensorMap* map, const void* source, int c0, int c1) {

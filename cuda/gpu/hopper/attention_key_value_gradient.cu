@@ -115,7 +115,7 @@ struct Walk {
 // is done with before the next scores are begun, and dS is made in the place of P; else ptxas finds too few and waits
 // after each product (its warning C7512, which must not appear, nor C7517 and C7518).
 template <int D, bool Rope>
-__device__ void work(SharedMemory<D>& shared, int worker, bf16* dk, bf16* dv, const Job& job, const RopeNorm& rope) {
+__device__ void work(SharedMemory<D>& shared, int worker, bf16* dk, bf16* dv, const Job& job) {
   using Shared = SharedMemory<D>;
   constexpr uint32_t step = Shared::rows_bytes / 16;  // from stage to stage
   const int lane = threadIdx.x % 32;
@@ -224,15 +224,11 @@ __device__ void work(SharedMemory<D>& shared, int worker, bf16* dk, bf16* dv, co
     const int64_t stride = int64_t{job.g} * D;
     const int64_t start = (int64_t{tile.b} * job.t + key) * stride + int64_t{tile.g} * D;
     if (Rope) {
-      // Loads are ahead by as much as registers allow: the second row's take the place of dV.
-      RopeRow<D, 0> upper;
-      RopeRow<D, 1> lower;
-      upper.load(rope, job, tile.b, tile.g, key);
       store_rows<D>(dv + start, stride, job.t - key, dvalues, 1.0f);
-      lower.load(rope, job, tile.b, tile.g, key);
-      upper.backward(dkeys, units, job.scale);
-      lower.backward(dkeys, units, job.scale);
+      barrier_wait(&shared.angles_full[worker], phase);
+      rope_backward<D>(dkeys, units, job.scale, shared.angles[worker], shared.rstd[worker]);
       store_rows<D>(dk + start, stride, job.t - key, dkeys, 1.0f);
+      warp_arrive(&shared.angles_empty[worker]);  // stores wait for what was read
     } else {
       store_rows<D>(dv + start, stride, job.t - key, dvalues, 1.0f);
       store_rows<D>(dk + start, stride, job.t - key, dkeys, job.scale);
@@ -245,9 +241,10 @@ __global__ void __launch_bounds__(threads, 1)
     attention_key_value_gradient_kernel(const __grid_constant__ CUtensorMap queries,
                                         const __grid_constant__ CUtensorMap dys,
                                         const __grid_constant__ CUtensorMap keys,
-                                        const __grid_constant__ CUtensorMap values, bf16* dk, bf16* dv,
-                                        const float* lse, const float* delta, const Job job, uint32_t* counter,
-                                        const RopeNorm rope) {
+                                        const __grid_constant__ CUtensorMap values,
+                                        const __grid_constant__ CUtensorMap angles, bf16* dk, bf16* dv,
+                                        const float* lse, const float* delta, const float* rstd, const Job job,
+                                        uint32_t* counter) {
   using Shared = SharedMemory<D>;
   static_assert(sizeof(Shared) <= 227 * 1024, "more than a block may have");
   extern __shared__ __align__(1024) uint8_t memory[];
@@ -262,6 +259,8 @@ __global__ void __launch_bounds__(threads, 1)
     for (int i = 0; i < workers; i++) {
       barrier_create(&shared.keys_full[i], 1);
       barrier_create(&shared.keys_empty[i], 4);
+      barrier_create(&shared.angles_full[i], 1);
+      barrier_create(&shared.angles_empty[i], 4);
     }
     for (int i = 0; i < announced; i++) {
       barrier_create(&shared.tile_full[i], 1);
@@ -278,11 +277,11 @@ __global__ void __launch_bounds__(threads, 1)
     } else if (warp % 4 == 1) {
       bring_statistics(shared, lse, delta, job);
     } else {
-      bring_keys(shared, warp % 4 - 2, keys, values);
+      bring_keys<Rope>(shared, warp % 4 - 2, keys, values, angles, rstd, job);
     }
   } else {
     registers_up<240>();
-    work<D, Rope>(shared, warp / 4, dk, dv, job, rope);
+    work<D, Rope>(shared, warp / 4, dk, dv, job);
   }
 }
 
@@ -303,8 +302,8 @@ void run(bf16* dk, bf16* dv, const float* delta, const bf16* dy, const float* ls
   const auto kernel =
       rope ? attention_key_value_gradient_kernel<D, true> : attention_key_value_gradient_kernel<D, false>;
   launch(kernel, {dim3(unsigned(blocks)), dim3(threads), sizeof(SharedMemory<D>)},
-         map(q, s.h), map(dy, s.h), map(k, s.g), map(v, s.g), dk, dv, lse, delta, job,
-         draws ? static_cast<uint32_t*>(counter.data()) : nullptr, rope ? *rope : RopeNorm{});
+         map(q, s.h), map(dy, s.h), map(k, s.g), map(v, s.g), rope ? angle_map(rope->angles, s) : CUtensorMap{}, dk, dv,
+         lse, delta, rope ? rope->rstd : nullptr, job, draws ? static_cast<uint32_t*>(counter.data()) : nullptr);
 }
 
 }  // namespace

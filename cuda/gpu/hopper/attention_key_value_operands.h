@@ -1,5 +1,5 @@
 // How attention_key_value_gradient.cu gets its operands: the shared memory, the barriers, and the warps that announce
-// tiles and bring keys, values, queries, dy, lse and delta.
+// tiles and bring keys, values, queries, dy, lse and delta; with `Rope` also the keys' angles and rstd.
 #pragma once
 #include "../hopper.h"
 #include "attention_key_value_tiles.h"
@@ -24,10 +24,13 @@ struct alignas(1024) SharedMemory {
   uint8_t values[workers][rows_bytes];
   uint8_t queries[stages][rows_bytes];
   uint8_t dys[stages][rows_bytes];
+  uint8_t angles[workers][rows_bytes];  // words of angles.h in the places of two elements of a key
+  float rstd[workers][worker_keys];
   float lse[stages][block_queries];  // times −log2(e)
   float delta[stages][block_queries];
   uint64_t full[stages], empty[stages];              // of queries, dys, lse and delta
   uint64_t keys_full[workers], keys_empty[workers];  // of keys and values
+  uint64_t angles_full[workers], angles_empty[workers];  // of angles and rstd
   uint64_t tile_full[announced], tile_empty[announced];
   Tile tile[announced];
 };
@@ -133,9 +136,10 @@ __device__ void bring_statistics(Shared& shared, const float* lse, const float* 
   }
 }
 
-// One warp for each worker: brings its keys and values.
-template <class Shared>
-__device__ void bring_keys(Shared& shared, int worker, const CUtensorMap& keys, const CUtensorMap& values) {
+// One warp for each worker: brings its keys and values. Positions after the last get angles of zero.
+template <bool Rope, class Shared>
+__device__ void bring_keys(Shared& shared, int worker, const CUtensorMap& keys, const CUtensorMap& values,
+                           const CUtensorMap& angles, const float* rstd, const Job& job) {
   Place<announced> place;
   uint32_t phase = 0;
   Tile tile;
@@ -151,6 +155,21 @@ __device__ void bring_keys(Shared& shared, int worker, const CUtensorMap& keys, 
         load_tile(shared.keys[worker] + offset, &keys, full, panel * 64, tile.g, key, tile.b);
         load_tile(shared.values[worker] + offset, &values, full, panel * 64, tile.g, key, tile.b);
       }
+    }
+    __syncwarp();
+    if (!Rope) continue;
+    barrier_wait(&shared.angles_empty[worker], phase ^ 1);
+    for (int i = threadIdx.x % 32; i < worker_keys; i += 32) {
+      const int t = key + i;
+      shared.rstd[worker][i] = t < job.t ? rstd[(int64_t{tile.b} * job.t + t) * job.g + tile.g] : 0.0f;
+    }
+    __syncwarp();
+    if (threadIdx.x % 32 == 0) {
+      barrier_expect(&shared.angles_full[worker], Shared::rows_bytes);
+#pragma unroll
+      for (int panel = 0; panel < Shared::panels; panel++)
+        load_tile(shared.angles[worker] + panel * Shared::panel_bytes, &angles, &shared.angles_full[worker], panel * 64,
+                  key);
     }
     __syncwarp();
   }

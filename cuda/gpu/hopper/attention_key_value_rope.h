@@ -1,6 +1,7 @@
 // The end of attention_key_value_gradient.cu where keys came out of rope_rms_norm: the gradient of a key goes on through
 // the backward pass of that (rope_rms_norm.cu) while it is in registers.
 #pragma once
+#include "attention_angles.h"
 #include "attention_key_value_operands.h"
 
 #if defined(__CUDACC__) && defined(RS_HOPPER)
@@ -31,56 +32,43 @@ __device__ inline void read_units(uint32_t (&unit)[D / 4], const uint8_t* tile) 
   }
 }
 
-// What the backward pass needs of one of a thread's two rows (`Half`) besides units.
-template <int D, int Half>
-struct RopeRow {
-  float rstd;
-  float2 cos[D / 16], sin[D / 16];  // of columns 8i + 2·(lane%4) + {0, 1}
+// Columns j and j + D/2, with their norm's outputs.
+__device__ inline void rotate_back(float& p, float& q, float unit_p, float unit_q, float factor, float along,
+                                   float cos, float sin) {
+  const float a = fmaf(factor, p, -along * unit_p), b = fmaf(factor, q, -along * unit_q);
+  p = fmaf(a, cos, -(b * sin));
+  q = fmaf(b, cos, a * sin);
+}
 
-  // `key` is the worker's first. Rows after the last take its numbers; they are never stored.
-  __device__ void load(const RopeNorm& rope, const Job& job, int b, int g, int key) {
-    const int thread = late_thread(), lane = thread % 32;
-    const int64_t time = min(key + thread / 32 * 16 + lane / 4 + Half * 8, job.t - 1);
-    const int64_t angle = time * (D / 2) + lane % 4 * 2;
-    rstd = rope.rstd[(int64_t{b} * job.t + time) * job.g + g];
+// The gradient of the norm's output u, scale·x, becomes that of what was rotated: g = rstd·(d − u·Σ(d·u)/D), back.
+// `angles` is a tile of 64 keys as TMA writes it, `rstds` has theirs.
+template <int D>
+__device__ inline void rope_backward(float (&x)[D / 2], const uint32_t (&unit)[D / 4], float scale,
+                                     const uint8_t* angles, const float* rstds) {
+  const int thread = late_thread(), lane = thread % 32, row = thread / 32 * 16 + lane / 4;
 #pragma unroll
-    for (int i = 0; i < D / 16; i++) {
-      cos[i] = *reinterpret_cast<const float2*>(rope.cos + angle + 8 * i);
-      sin[i] = *reinterpret_cast<const float2*>(rope.sin + angle + 8 * i);
-    }
-  }
-
-  // The gradient of the norm's output u, scale·x, becomes that of what was rotated: g = rstd·(d − u·Σ(d·u)/D), back.
-  __device__ void backward(float (&x)[D / 2], const uint32_t (&unit)[D / 4], float scale) const {
+  for (int half = 0; half < 2; half++) {
     float sums[4] = {};  // four chains
 #pragma unroll
     for (int i = 0; i < D / 8; i++) {
-      const int at = 4 * i + 2 * Half, chain = i % 2 * 2;
-      sums[chain] = fmaf(x[at], low_half(unit[2 * i + Half]), sums[chain]);
-      sums[chain + 1] = fmaf(x[at + 1], high_half(unit[2 * i + Half]), sums[chain + 1]);
+      const int at = 4 * i + 2 * half, chain = i % 2 * 2;
+      sums[chain] = fmaf(x[at], low_half(unit[2 * i + half]), sums[chain]);
+      sums[chain + 1] = fmaf(x[at + 1], high_half(unit[2 * i + half]), sums[chain + 1]);
     }
     float sum = (sums[0] + sums[1]) + (sums[2] + sums[3]);
     sum += __shfl_xor_sync(0xffffffffu, sum, 1);
     sum += __shfl_xor_sync(0xffffffffu, sum, 2);
-    const float factor = rstd * scale, along = factor * sum * (1.0f / D);
+    const float factor = rstds[row + 8 * half] * scale, along = factor * sum * (1.0f / D);
 #pragma unroll
     for (int i = 0; i < D / 16; i++) {
-      const int at = 4 * i + 2 * Half;
-      const uint32_t first = unit[2 * i + Half], second = unit[2 * i + Half + D / 8];
-      rotate_back(x[at], x[at + D / 4], low_half(first), low_half(second), factor, along, cos[i].x, sin[i].x);
-      rotate_back(x[at + 1], x[at + 1 + D / 4], high_half(first), high_half(second), factor, along, cos[i].y, sin[i].y);
+      const float4 angle = read_angles(angles, row + 8 * half, i, lane);
+      const int at = 4 * i + 2 * half;
+      const uint32_t first = unit[2 * i + half], second = unit[2 * i + half + D / 8];
+      rotate_back(x[at], x[at + D / 4], low_half(first), low_half(second), factor, along, angle.x, angle.y);
+      rotate_back(x[at + 1], x[at + 1 + D / 4], high_half(first), high_half(second), factor, along, angle.z, angle.w);
     }
   }
-
- private:
-  // Columns j and j + D/2.
-  static __device__ void rotate_back(float& p, float& q, float unit_p, float unit_q, float factor, float along,
-                                     float cos, float sin) {
-    const float a = fmaf(factor, p, -along * unit_p), b = fmaf(factor, q, -along * unit_q);
-    p = fmaf(a, cos, -(b * sin));
-    q = fmaf(b, cos, a * sin);
-  }
-};
+}
 
 }  // namespace
 }  // namespace rs::gpu

@@ -1,7 +1,7 @@
 // The gradient of causal attention with respect to the queries: dq = scale·dS·k, where dS = P∘(dy·vᵀ − delta) and
 // P = exp(scale·q·kᵀ − lse). Three products for each block of keys; weights never leave registers. One warpgroup brings
-// tiles by TMA, two multiply in turns, so that one's exponentials hide behind the other's products. With `Rope` the
-// gradient goes on through the backward pass of rope_rms_norm while it is in registers.
+// tiles and takes results away by TMA, two multiply in turns, so that one's exponentials hide behind the other's
+// products. With `Rope` the gradient goes on through the backward pass of rope_rms_norm while it is in registers.
 #include "attention_common.h"
 #include "attention_query_rope.h"
 
@@ -16,7 +16,8 @@ struct QueryGradientShared {
   uint8_t query[2][2][query_bytes];  // of each warpgroup: q and dy
   uint8_t key[stages][block_bytes];
   uint8_t value[stages][block_bytes];
-  uint8_t result[2][query_bytes];
+  uint8_t result[2][query_bytes];  // before the result, with Rope: the rows' angles
+  uint64_t result_full[2], result_empty[2];  // empty: the one before was read, and the angles are there
   uint64_t query_full[2], query_empty[2], key_full[stages], key_empty[stages], value_full[stages], value_empty[stages];
 };
 
@@ -26,8 +27,9 @@ __global__ void __launch_bounds__(384, 1)
                                     const __grid_constant__ CUtensorMap dy_map,
                                     const __grid_constant__ CUtensorMap q_map,
                                     const __grid_constant__ CUtensorMap k_map,
-                                    const __grid_constant__ CUtensorMap v_map, AttentionShape shape, TileOrder order,
-                                    RopeNorm rope) {
+                                    const __grid_constant__ CUtensorMap v_map,
+                                    const __grid_constant__ CUtensorMap angles_map, AttentionShape shape,
+                                    TileOrder order, RopeNorm rope) {
   using Shared = QueryGradientShared<D>;
   extern __shared__ uint8_t dynamic_shared[];
   Shared& shared = *reinterpret_cast<Shared*>(dynamic_shared + (-shared_address(dynamic_shared) & 1023));
@@ -38,6 +40,8 @@ __global__ void __launch_bounds__(384, 1)
     for (int i = 0; i < 2; i++) {
       barrier_create(&shared.query_full[i], 1);
       barrier_create(&shared.query_empty[i], 4);  // one thread of each warp of the warpgroup
+      barrier_create(&shared.result_full[i], 4);
+      barrier_create(&shared.result_empty[i], 1);
     }
     for (int i = 0; i < Shared::stages; i++) {
       barrier_create(&shared.key_full[i], 1);
@@ -49,14 +53,21 @@ __global__ void __launch_bounds__(384, 1)
   }
   __syncthreads();
 
-  if (warpgroup == 0) {  // brings tiles: a warp for the queries of each warpgroup, one for the keys, one for the values
+  if (warpgroup == 0) {  // a warp for the queries and results of each warpgroup, one for the keys, one for the values
     registers_down<40>();
     const int warp = threadIdx.x / 32;
-    Tile tile;
     if (lane == 0 && warp < 2) {
       prefetch_map(&q_map);
       prefetch_map(&dy_map);
-      for (uint32_t round = 0; find_tile(tile, shape, order, round); round++) {
+      const auto store_result = [&](const Tile& done, uint32_t round) {
+        barrier_wait(&shared.result_full[warp], round % 2);
+        store_rows<D>(&dq_map, shared.result[warp], done, done.first + warp * half_rows);
+        store_wait_read<0>();
+      };
+      Tile tile, before{}, next;
+      bool more = find_tile(tile, shape, order, 0);
+      uint32_t round = 0;
+      for (; more; round++, before = tile, tile = next) {
         barrier_wait(&shared.query_empty[warp], round % 2 ^ 1);
         barrier_expect(&shared.query_full[warp], 2 * Shared::query_bytes);
         for (int i = 0; i < 2; i++) {
@@ -65,7 +76,21 @@ __global__ void __launch_bounds__(384, 1)
                       &shared.query_full[warp], panel * 64, tile.head, tile.first + warp * half_rows, tile.batch);
           }
         }
+        more = find_tile(next, shape, order, round + 1);
+        if (more) {  // which is waited for as soon as there is room: let it be in the cache
+          for (int panel = 0; panel < D / 64; panel++) {
+            prefetch_tile(&q_map, panel * 64, next.head, next.first + warp * half_rows, next.batch);
+            prefetch_tile(&dy_map, panel * 64, next.head, next.first + warp * half_rows, next.batch);
+          }
+        }
+        if (round > 0) store_result(before, round - 1);
+        if (Rope) {
+          load_angles<D>(shared.result[warp], &angles_map, &shared.result_empty[warp], tile.first + warp * half_rows);
+        } else {
+          barrier_arrive(&shared.result_empty[warp]);
+        }
       }
+      store_result(before, round - 1);  // every thread block has a tile
     } else if (lane == 0) {
       const bool keys = warp == 2;
       load_blocks<D, Shared::stages>(keys ? shared.key[0] : shared.value[0], keys ? &k_map : &v_map,
@@ -74,8 +99,8 @@ __global__ void __launch_bounds__(384, 1)
     }
   } else {
     registers_up<232>();
-    const int group = warpgroup - 1, thread = threadIdx.x % 128;
-    const int row = thread / 32 * 16 + lane / 4;  // of the warpgroup's 64; and row + 8
+    const int group = warpgroup - 1;
+    const int row = threadIdx.x % 128 / 32 * 16 + lane / 4;  // of the warpgroup's 64; and row + 8
     const float scale = shape.scale * log2_e;
     const uint32_t query = shared_address(shared.query[group][0]), dy = shared_address(shared.query[group][1]);
     if (group == 1) pass_turn(group);  // the first turn is the other's
@@ -84,21 +109,23 @@ __global__ void __launch_bounds__(384, 1)
     Tile tile;
     for (uint32_t round = 0; find_tile(tile, shape, order, round); round++) {
       const int first = tile.first + group * half_rows;  // query of the warpgroup
-      float sum[D / 2], shift[2], mean[2];               // of a row: lse in powers of two, delta
+      float sum[D / 2], level[2], mean[2];               // of a row: lse, delta
+      RopeRows<D> rows;
 #pragma unroll
       for (int h = 0; h < 2; h++) {
         const int64_t place = tile.row + group * half_rows + row + 8 * h;
         const bool inside = first + row + 8 * h < shape.t;
-        shift[h] = inside ? lse[place] * log2_e : 0.0f;
+        level[h] = inside ? lse[place] : 0.0f;
         mean[h] = inside ? delta[place] : 0.0f;
       }
 #pragma unroll
       for (int i = 0; i < D / 2; i++) sum[i] = 0.0f;
       barrier_wait(&shared.query_full[group], round % 2);
 
-      // One block of keys; size is 64, or 32 for half of it.
-      const auto add_block = [&](auto size, int block, const Need& need) {
+      // One block of keys; size is 64, or 32 for half of it. What only the tile's last one does waits behind products.
+      const auto add_block = [&](auto size, auto last, int block, const Need& need) {
         constexpr int Size = decltype(size)::value;
+        constexpr bool Last = decltype(last)::value;
         const uint32_t stage = count % Shared::stages, phase = count / Shared::stages % 2;
         const uint32_t key = shared_address(shared.key[stage]) + need.skip * row_bytes;
         const uint32_t value = shared_address(shared.value[stage]) + need.skip * row_bytes;
@@ -112,20 +139,23 @@ __global__ void __launch_bounds__(384, 1)
         multiply_rows<D>(dp, dy, value);
         products_commit();
         pass_turn(group);
+        if (Rope && Last) rows.load_rstd(rope, shape, tile, first + row);
 
         products_wait<1>();
         touch(s);
+        touch(level);  // the first block has products under way before it waits for these
+        const float shift[2] = {-level[0] * log2_e, -level[1] * log2_e};
         if (need.masked) {
           mask_scores(s, first + row - (block * tile_rows + need.skip) - lane % 4 * 2, shape.window);
         }
 #pragma unroll
-        for (int i = 0; i < Size; i++) s[i] = exp2_fast(fmaf(s[i], scale, -shift[i / 2 % 2]));
+        for (int i = 0; i < Size; i++) s[i] = exp2_fast(fmaf(s[i], scale, shift[i / 2 % 2]));
 
         products_wait<0>();
         touch(dp);
         if (lane == 0) {
           barrier_arrive(&shared.value_empty[stage]);
-          if (!Rope && block == tile.low) barrier_arrive(&shared.query_empty[group]);
+          if (!Rope && Last) barrier_arrive(&shared.query_empty[group]);
         }
         uint32_t ds[Size / 8][4];
 #pragma unroll
@@ -136,32 +166,32 @@ __global__ void __launch_bounds__(384, 1)
         products_fence();
         add_rows<Size / 8>(sum, ds, key);
         products_commit();
+        if (Rope && Last) {
+          rows.load_units(shared.query[group][0], row);
+          if (arrived(rows.unit) && lane == 0) barrier_arrive(&shared.query_empty[group]);
+        }
         products_wait<0>();
         touch(sum);
         if (lane == 0) barrier_arrive(&shared.key_empty[stage]);
+        count++;
       };
-      for (int block = tile.high; block >= tile.low; block--, count++) {
+      const auto add = [&](auto last, int block) {
         const Need need = what_is_needed(first, block * tile_rows, shape.window);
-        if (need.half) add_block(std::integral_constant<int, 32>(), block, need);
-        else add_block(std::integral_constant<int, 64>(), block, need);
-      }
-      if (Rope) {
-        RopeRows<D> rows;
-        rows.load_units(shared.query[group][0], row);
-        if (arrived(rows.unit) && lane == 0) barrier_arrive(&shared.query_empty[group]);
-        rows.load_angles(rope, shape, tile, first + row);
-        rows.backward(sum, shape.scale);
-      }
+        if (need.half) add_block(std::integral_constant<int, 32>(), last, block, need);
+        else add_block(std::integral_constant<int, 64>(), last, block, need);
+      };
+      for (int block = tile.high; block > tile.low; block--) add(std::false_type(), block);
+      add(std::true_type(), tile.low);
 
-      if (thread == 0) store_wait_read<0>();  // of the tile before
-      named_barrier(own_barrier + group, 128);
+      barrier_wait(&shared.result_empty[group], round % 2);
+      if (Rope) rows.backward(sum, shape.scale, shared.result[group], row);
+      __syncwarp();  // a warp's rows of angles and of the result are the same memory, no other warp's
       const float factor = Rope ? 1.0f : shape.scale, scales[2] = {factor, factor};
       store_accumulators<D>(shared.result[group], sum, scales);
       fence_async();
-      named_barrier(own_barrier + group, 128);
-      if (thread == 0) store_rows<D>(&dq_map, shared.result[group], tile, first);
+      __syncwarp();
+      if (lane == 0) barrier_arrive(&shared.result_full[group]);
     }
-    if (thread == 0) store_wait_read<0>();
   }
 }
 
@@ -173,8 +203,8 @@ void query_gradient(bf16* dq, const float* delta, const bf16* dy, const float* l
   const auto kernel = rope ? attention_query_gradient_kernel<D, true> : attention_query_gradient_kernel<D, false>;
   launch(kernel, where, head_map(dq, shape, shape.h, half_rows), delta, lse,
          head_map(dy, shape, shape.h, half_rows), head_map(q, shape, shape.h, half_rows),
-         head_map(k, shape, shape.g, tile_rows), head_map(v, shape, shape.g, tile_rows), shape, order,
-         rope ? *rope : RopeNorm{});
+         head_map(k, shape, shape.g, tile_rows), head_map(v, shape, shape.g, tile_rows),
+         rope ? angle_map(rope->angles, shape) : CUtensorMap{}, shape, order, rope ? *rope : RopeNorm{});
 }
 
 }  // namespace
