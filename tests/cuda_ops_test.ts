@@ -172,6 +172,7 @@ function larger(op: OpName): Case[] {
         { in: q },
         { in: k },
         { in: v },
+        ...[null, null, null, null],
         ...sizes,
       ]);
     });
