@@ -20,14 +20,23 @@ struct RopeNorm {
   const uint32_t* angles;  // [T, D/2], of angles.h
 };
 
+// What Hopper's gradients know of each query, levels[B·H, ⌈T/64⌉, 2, 64]: −lse·log2(e) of 64 positions of a head, then
+// their delta, so that one copy brings both. Positions after the last have −∞ and 0: no weight.
+constexpr int level_rows = 64;
+__host__ __device__ inline int64_t level_blocks(int32_t t) { return (t - 1) / level_rows + 1; }
+// Where such a block begins; `head` counts over the batch.
+__host__ __device__ inline int64_t level_place(int64_t head, int32_t t, int32_t block) {
+  return (head * level_blocks(t) + block) * (2 * level_rows);
+}
+
 // Hopper (hopper/attention_*.cu): bfloat16, D 64 or 128, every address a multiple of 16, a positive scale. `rope`
 // may be null.
 void hopper_attention_forward(bf16* y, float* lse, const bf16* q, const bf16* k, const bf16* v,
                               const AttentionShape& shape);
-void hopper_attention_query_gradient(bf16* dq, const float* delta, const bf16* dy, const float* lse, const bf16* q,
-                                     const bf16* k, const bf16* v, const AttentionShape& shape, const RopeNorm* rope);
-void hopper_attention_key_value_gradient(bf16* dk, bf16* dv, const float* delta, const bf16* dy, const float* lse,
-                                         const bf16* q, const bf16* k, const bf16* v, const AttentionShape& shape,
+void hopper_attention_query_gradient(bf16* dq, const float* levels, const bf16* dy, const bf16* q, const bf16* k,
+                                     const bf16* v, const AttentionShape& shape, const RopeNorm* rope);
+void hopper_attention_key_value_gradient(bf16* dk, bf16* dv, const float* levels, const bf16* dy, const bf16* q,
+                                         const bf16* k, const bf16* v, const AttentionShape& shape,
                                          const RopeNorm* rope);
 
 // The same with the tensor cores of any GPU since sm_80 (attention_portable.cu), under the same conditions.

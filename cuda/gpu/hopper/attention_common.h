@@ -49,7 +49,7 @@ inline unsigned tile_grid(const TileOrder& order) {
 struct Tile {
   int32_t batch, head, key_head, first;  // query head and its key/value head; first query
   int32_t low, high;                     // blocks of keys that its queries see, both included
-  int64_t row;                           // of lse and delta: [B,H,T] at the first query
+  int64_t row;                           // of lse[B,H,T], at the first query
 };
 
 // The tile of this thread block in round `round`; false after the last. As many tiles as memory holds fit an int32.

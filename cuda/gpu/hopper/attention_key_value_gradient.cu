@@ -3,8 +3,8 @@
 // P = exp(scale·S − lse), S = Q·Kᵀ, dS = P·(dY·Vᵀ − delta). Scores are made transposed (a row is a key), so that Pᵀ
 // and dSᵀ come out of one product in just the registers where the next one wants its left operand.
 // Two warpgroups of 64 keys each multiply, the warps of a third bring the operands. Thread blocks live as long as the
-// kernel and draw their tiles from a counter; which of them gets a tile changes no bits. With `Rope` the gradient of a
-// key goes on through the backward pass of rope_rms_norm before it is stored.
+// kernel and know their tiles from the start (attention_key_value_tiles.h). With `Rope` the gradient of a key goes on
+// through the backward pass of rope_rms_norm before it is stored.
 #include "../attention.h"
 #include "attention_key_value_operands.h"
 #include "attention_key_value_rope.h"
@@ -115,7 +115,7 @@ struct Walk {
 // is done with before the next scores are begun, and dS is made in the place of P; else ptxas finds too few and waits
 // after each product (its warning C7512, which must not appear, nor C7517 and C7518).
 template <int D, bool Rope>
-__device__ void work(SharedMemory<D>& shared, int worker, bf16* dk, bf16* dv, const Job& job) {
+__device__ void work(SharedMemory<D>& shared, int worker, bf16* dk, bf16* dv, const float* rstd, const Job& job) {
   using Shared = SharedMemory<D>;
   constexpr uint32_t step = Shared::rows_bytes / 16;  // from stage to stage
   const int lane = threadIdx.x % 32;
@@ -126,14 +126,13 @@ __device__ void work(SharedMemory<D>& shared, int worker, bf16* dk, bf16* dv, co
   const uint32_t query_columns = uint32_t(n_major(shared_address(shared.queries), Shared::panel_bytes));
   const uint32_t dy_columns = uint32_t(n_major(shared_address(shared.dys), Shared::panel_bytes));
   const float factor = job.scale * log2_e;
-  Place<announced> place;
   Place<Shared::stages> stage;
-  uint32_t phase = 0;
   Tile tile;
-
-  for (; read_tile(tile, shared, place); phase ^= 1) {
+  for (uint32_t round = 0; find_tile(tile, job, round); round++) {
+    const uint32_t phase = round % 2;
     float dkeys[D / 2], dvalues[D / 2], p[block_queries / 2], dp[block_queries / 2];
     uint32_t units[D / 4];  // with Rope: the keys, before their memory is given back
+    float rstds[2];
 #pragma unroll
     for (int i = 0; i < D / 2; i++) dkeys[i] = dvalues[i] = 0.0f;
 #pragma unroll
@@ -145,6 +144,15 @@ __device__ void work(SharedMemory<D>& shared, int worker, bf16* dk, bf16* dv, co
     walk.own_first = key / block_queries;
     walk.own_end = key < job.t ? end_block(job, key + worker_keys - 1) : 0;
     walk.left = (tile.end_head - tile.head) * (tile.end_block - tile.block);
+
+    // What can be done behind the tile's last products.
+    const auto leave_keys = [&] {
+      if (Rope) {
+        load_rstd(rstds, rstd, job, tile, key);
+        read_units<D>(units, shared.keys[worker]);
+      }
+      if (!Rope || arrived(units)) warp_arrive(&shared.keys_empty[worker]);
+    };
 
     barrier_wait(&shared.keys_full[worker], phase);
     if (walk.seek(shared, stage)) {
@@ -164,7 +172,7 @@ __device__ void work(SharedMemory<D>& shared, int worker, bf16* dk, bf16* dv, co
         touch(p);
 #pragma unroll
         for (int i = 0; i < block_queries / 8; i++) {
-          const float2 level = *reinterpret_cast<const float2*>(&shared.lse[now][8 * i + lane % 4 * 2]);
+          const float2 level = *reinterpret_cast<const float2*>(&shared.levels[now].lse[8 * i + lane % 4 * 2]);
 #pragma unroll
           for (int half = 0; half < 4; half += 2) {
             p[4 * i + half] = exp2_fast(fmaf(p[4 * i + half], factor, level.x));
@@ -186,7 +194,7 @@ __device__ void work(SharedMemory<D>& shared, int worker, bf16* dk, bf16* dv, co
         touch(dp);
 #pragma unroll
         for (int i = 0; i < block_queries / 8; i++) {
-          const float2 level = *reinterpret_cast<const float2*>(&shared.delta[now][8 * i + lane % 4 * 2]);
+          const float2 level = *reinterpret_cast<const float2*>(&shared.levels[now].delta[8 * i + lane % 4 * 2]);
 #pragma unroll
           for (int half = 0; half < 4; half += 2) {
             p[4 * i + half] *= dp[4 * i + half] - level.x;
@@ -201,8 +209,7 @@ __device__ void work(SharedMemory<D>& shared, int worker, bf16* dk, bf16* dv, co
         // The next scores queue up behind this product: work for the tensor cores while exponentials are made.
         walk.next(stage);
         if (!walk.seek(shared, stage)) {
-          if (Rope) read_units<D>(units, shared.keys[worker]);
-          if (!Rope || arrived(units)) warp_arrive(&shared.keys_empty[worker]);
+          leave_keys();
           products_wait<0>();
           warp_arrive(&shared.empty[now]);
           break;
@@ -216,8 +223,7 @@ __device__ void work(SharedMemory<D>& shared, int worker, bf16* dk, bf16* dv, co
         warp_arrive(&shared.empty[now]);
       }
     } else {
-      if (Rope) read_units<D>(units, shared.keys[worker]);
-      if (!Rope || arrived(units)) warp_arrive(&shared.keys_empty[worker]);
+      leave_keys();
     }
     touch(dkeys);
     touch(dvalues);
@@ -226,7 +232,7 @@ __device__ void work(SharedMemory<D>& shared, int worker, bf16* dk, bf16* dv, co
     if (Rope) {
       store_rows<D>(dv + start, stride, job.t - key, dvalues, 1.0f);
       barrier_wait(&shared.angles_full[worker], phase);
-      rope_backward<D>(dkeys, units, job.scale, shared.angles[worker], shared.rstd[worker]);
+      rope_backward<D>(dkeys, units, job.scale, shared.angles[worker], rstds);
       store_rows<D>(dk + start, stride, job.t - key, dkeys, 1.0f);
       warp_arrive(&shared.angles_empty[worker]);  // stores wait for what was read
     } else {
@@ -243,8 +249,7 @@ __global__ void __launch_bounds__(threads, 1)
                                         const __grid_constant__ CUtensorMap keys,
                                         const __grid_constant__ CUtensorMap values,
                                         const __grid_constant__ CUtensorMap angles, bf16* dk, bf16* dv,
-                                        const float* lse, const float* delta, const float* rstd, const Job job,
-                                        uint32_t* counter) {
+                                        const float* levels, const float* rstd, const Job job) {
   using Shared = SharedMemory<D>;
   static_assert(sizeof(Shared) <= 227 * 1024, "more than a block may have");
   extern __shared__ __align__(1024) uint8_t memory[];
@@ -253,7 +258,7 @@ __global__ void __launch_bounds__(threads, 1)
 
   if (threadIdx.x == 0) {
     for (int i = 0; i < Shared::stages; i++) {
-      barrier_create(&shared.full[i], 2);             // queries and dys; lse and delta
+      barrier_create(&shared.full[i], 1);
       barrier_create(&shared.empty[i], workers * 4);  // warps that multiply
     }
     for (int i = 0; i < workers; i++) {
@@ -262,32 +267,24 @@ __global__ void __launch_bounds__(threads, 1)
       barrier_create(&shared.angles_full[i], 1);
       barrier_create(&shared.angles_empty[i], 4);
     }
-    for (int i = 0; i < announced; i++) {
-      barrier_create(&shared.tile_full[i], 1);
-      barrier_create(&shared.tile_empty[i], workers * 4 + workers + 1);  // all warps but the one that draws
-    }
     barrier_fence();
   }
   __syncthreads();
 
   if (warp / 4 == workers) {
     registers_down<24>();
-    if (warp % 4 == 0) {
-      if (threadIdx.x % 32 == 0) bring_queries(shared, queries, dys, job, counter);
-    } else if (warp % 4 == 1) {
-      bring_statistics(shared, lse, delta, job);
-    } else {
-      bring_keys<Rope>(shared, warp % 4 - 2, keys, values, angles, rstd, job);
-    }
+    if (threadIdx.x % 32 != 0 || warp % 4 > workers) return;
+    if (warp % 4 == workers) bring_queries(shared, queries, dys, levels, job);
+    else bring_keys<Rope>(shared, warp % 4, keys, values, angles, job);
   } else {
     registers_up<240>();
-    work<D, Rope>(shared, warp / 4, dk, dv, job);
+    work<D, Rope>(shared, warp / 4, dk, dv, rstd, job);
   }
 }
 
 template <int D>
-void run(bf16* dk, bf16* dv, const float* delta, const bf16* dy, const float* lse, const bf16* q, const bf16* k,
-         const bf16* v, const AttentionShape& s, const RopeNorm* rope) {
+void run(bf16* dk, bf16* dv, const float* levels, const bf16* dy, const bf16* q, const bf16* k, const bf16* v,
+         const AttentionShape& s, const RopeNorm* rope) {
   const auto map = [&](const bf16* data, int32_t heads) {
     const int64_t sizes[] = {D, heads, s.t, s.b};
     const int64_t strides[] = {D, int64_t{heads} * D, int64_t{s.t} * heads * D};
@@ -296,23 +293,20 @@ void run(bf16* dk, bf16* dv, const float* delta, const bf16* dy, const float* ls
   };
   const Job job = make_job(s);
   const int blocks = job.tiles < multiprocessors() ? job.tiles : multiprocessors();
-  const bool draws = job.tiles > blocks;
-  Scratch counter(sizeof(uint32_t));
-  if (draws) enqueue_zero(counter.data(), sizeof(uint32_t));
   const auto kernel =
       rope ? attention_key_value_gradient_kernel<D, true> : attention_key_value_gradient_kernel<D, false>;
   launch(kernel, {dim3(unsigned(blocks)), dim3(threads), sizeof(SharedMemory<D>)},
          map(q, s.h), map(dy, s.h), map(k, s.g), map(v, s.g), rope ? angle_map(rope->angles, s) : CUtensorMap{}, dk, dv,
-         lse, delta, rope ? rope->rstd : nullptr, job, draws ? static_cast<uint32_t*>(counter.data()) : nullptr);
+         levels, rope ? rope->rstd : nullptr, job);
 }
 
 }  // namespace
 
-void hopper_attention_key_value_gradient(bf16* dk, bf16* dv, const float* delta, const bf16* dy, const float* lse,
-                                         const bf16* q, const bf16* k, const bf16* v, const AttentionShape& shape,
+void hopper_attention_key_value_gradient(bf16* dk, bf16* dv, const float* levels, const bf16* dy, const bf16* q,
+                                         const bf16* k, const bf16* v, const AttentionShape& shape,
                                          const RopeNorm* rope) {
-  if (shape.d == 64) run<64>(dk, dv, delta, dy, lse, q, k, v, shape, rope);
-  else run<128>(dk, dv, delta, dy, lse, q, k, v, shape, rope);
+  if (shape.d == 64) run<64>(dk, dv, levels, dy, q, k, v, shape, rope);
+  else run<128>(dk, dv, levels, dy, q, k, v, shape, rope);
 }
 
 }  // namespace rs::gpu

@@ -32,6 +32,16 @@ __device__ inline void read_units(uint32_t (&unit)[D / 4], const uint8_t* tile) 
   }
 }
 
+// Of a thread's two keys of the 64 from `key` on. Keys after the last take its number; they are never stored.
+__device__ inline void load_rstd(float (&rstd)[2], const float* source, const Job& job, const Tile& tile, int key) {
+  const int thread = late_thread(), row = thread / 32 * 16 + thread % 32 / 4;
+#pragma unroll
+  for (int half = 0; half < 2; half++) {
+    const int64_t time = min(key + row + 8 * half, job.t - 1);
+    rstd[half] = source[(int64_t{tile.b} * job.t + time) * job.g + tile.g];
+  }
+}
+
 // Columns j and j + D/2, with their norm's outputs.
 __device__ inline void rotate_back(float& p, float& q, float unit_p, float unit_q, float factor, float along,
                                    float cos, float sin) {
@@ -41,10 +51,10 @@ __device__ inline void rotate_back(float& p, float& q, float unit_p, float unit_
 }
 
 // The gradient of the norm's output u, scale·x, becomes that of what was rotated: g = rstd·(d − u·Σ(d·u)/D), back.
-// `angles` is a tile of 64 keys as TMA writes it, `rstds` has theirs.
+// `angles` is a tile of 64 keys as TMA writes it, `rstd` that of a thread's two keys.
 template <int D>
 __device__ inline void rope_backward(float (&x)[D / 2], const uint32_t (&unit)[D / 4], float scale,
-                                     const uint8_t* angles, const float* rstds) {
+                                     const uint8_t* angles, const float (&rstd)[2]) {
   const int thread = late_thread(), lane = thread % 32, row = thread / 32 * 16 + lane / 4;
 #pragma unroll
   for (int half = 0; half < 2; half++) {
@@ -58,7 +68,7 @@ __device__ inline void rope_backward(float (&x)[D / 2], const uint32_t (&unit)[D
     float sum = (sums[0] + sums[1]) + (sums[2] + sums[3]);
     sum += __shfl_xor_sync(0xffffffffu, sum, 1);
     sum += __shfl_xor_sync(0xffffffffu, sum, 2);
-    const float factor = rstds[row + 8 * half] * scale, along = factor * sum * (1.0f / D);
+    const float factor = rstd[half] * scale, along = factor * sum * (1.0f / D);
 #pragma unroll
     for (int i = 0; i < D / 16; i++) {
       const float4 angle = read_angles(angles, row + 8 * half, i, lane);

@@ -9,6 +9,8 @@ namespace rs::gpu {
 
 namespace {
 
+static_assert(half_rows == level_rows, "a warpgroup's queries are one block of levels");
+
 template <int D>
 struct QueryGradientShared {
   static constexpr uint32_t query_bytes = half_rows * D * 2, block_bytes = tile_rows * D * 2;
@@ -23,7 +25,7 @@ struct QueryGradientShared {
 
 template <int D, bool Rope>
 __global__ void __launch_bounds__(384, 1)
-    attention_query_gradient_kernel(const __grid_constant__ CUtensorMap dq_map, const float* delta, const float* lse,
+    attention_query_gradient_kernel(const __grid_constant__ CUtensorMap dq_map, const float* levels,
                                     const __grid_constant__ CUtensorMap dy_map,
                                     const __grid_constant__ CUtensorMap q_map,
                                     const __grid_constant__ CUtensorMap k_map,
@@ -109,14 +111,15 @@ __global__ void __launch_bounds__(384, 1)
     Tile tile;
     for (uint32_t round = 0; find_tile(tile, shape, order, round); round++) {
       const int first = tile.first + group * half_rows;  // query of the warpgroup
-      float sum[D / 2], level[2], mean[2];               // of a row: lse, delta
+      float sum[D / 2], level[2], mean[2];               // of a row: −lse·log2(e), delta
       RopeRows<D> rows;
+      const bool inside = first < shape.t;
+      const float* block_levels =
+          levels + level_place(int64_t{tile.batch} * shape.h + tile.head, shape.t, first / level_rows);
 #pragma unroll
       for (int h = 0; h < 2; h++) {
-        const int64_t place = tile.row + group * half_rows + row + 8 * h;
-        const bool inside = first + row + 8 * h < shape.t;
-        level[h] = inside ? lse[place] : 0.0f;
-        mean[h] = inside ? delta[place] : 0.0f;
+        level[h] = inside ? block_levels[row + 8 * h] : 0.0f;
+        mean[h] = inside ? block_levels[level_rows + row + 8 * h] : 0.0f;
       }
 #pragma unroll
       for (int i = 0; i < D / 2; i++) sum[i] = 0.0f;
@@ -144,12 +147,11 @@ __global__ void __launch_bounds__(384, 1)
         products_wait<1>();
         touch(s);
         touch(level);  // the first block has products under way before it waits for these
-        const float shift[2] = {-level[0] * log2_e, -level[1] * log2_e};
         if (need.masked) {
           mask_scores(s, first + row - (block * tile_rows + need.skip) - lane % 4 * 2, shape.window);
         }
 #pragma unroll
-        for (int i = 0; i < Size; i++) s[i] = exp2_fast(fmaf(s[i], scale, shift[i / 2 % 2]));
+        for (int i = 0; i < Size; i++) s[i] = exp2_fast(fmaf(s[i], scale, level[i / 2 % 2]));
 
         products_wait<0>();
         touch(dp);
@@ -196,12 +198,12 @@ __global__ void __launch_bounds__(384, 1)
 }
 
 template <int D>
-void query_gradient(bf16* dq, const float* delta, const bf16* dy, const float* lse, const bf16* q, const bf16* k,
-                    const bf16* v, const AttentionShape& shape, const RopeNorm* rope) {
+void query_gradient(bf16* dq, const float* levels, const bf16* dy, const bf16* q, const bf16* k, const bf16* v,
+                    const AttentionShape& shape, const RopeNorm* rope) {
   const TileOrder order = tile_order(shape);
   const Launch where{tile_grid(order), 384, sizeof(QueryGradientShared<D>) + 1024};
   const auto kernel = rope ? attention_query_gradient_kernel<D, true> : attention_query_gradient_kernel<D, false>;
-  launch(kernel, where, head_map(dq, shape, shape.h, half_rows), delta, lse,
+  launch(kernel, where, head_map(dq, shape, shape.h, half_rows), levels,
          head_map(dy, shape, shape.h, half_rows), head_map(q, shape, shape.h, half_rows),
          head_map(k, shape, shape.g, tile_rows), head_map(v, shape, shape.g, tile_rows),
          rope ? angle_map(rope->angles, shape) : CUtensorMap{}, shape, order, rope ? *rope : RopeNorm{});
@@ -209,11 +211,11 @@ void query_gradient(bf16* dq, const float* delta, const bf16* dy, const float* l
 
 }  // namespace
 
-void hopper_attention_query_gradient(bf16* dq, const float* delta, const bf16* dy, const float* lse, const bf16* q,
-                                     const bf16* k, const bf16* v, const AttentionShape& shape, const RopeNorm* rope) {
+void hopper_attention_query_gradient(bf16* dq, const float* levels, const bf16* dy, const bf16* q, const bf16* k,
+                                     const bf16* v, const AttentionShape& shape, const RopeNorm* rope) {
   const AttentionShape bounded = bound_window(shape);
-  if (shape.d == 64) query_gradient<64>(dq, delta, dy, lse, q, k, v, bounded, rope);
-  else query_gradient<128>(dq, delta, dy, lse, q, k, v, bounded, rope);
+  if (shape.d == 64) query_gradient<64>(dq, levels, dy, q, k, v, bounded, rope);
+  else query_gradient<128>(dq, levels, dy, q, k, v, bounded, rope);
 }
 
 }  // namespace rs::gpu
