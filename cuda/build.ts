@@ -73,6 +73,9 @@ function explain(output: string): BuildError {
   if (/No space left on device/.test(output)) {
     return new BuildError("the disk is full: the library could not be built (it needs about 50 MB)", details);
   }
+  if (/CUDA compiler|CMAKE_CUDA_COMPILER|unsupported GNU version/.test(output)) {
+    return new BuildError("nvcc does not work: it needs a C++ compiler that it knows, named in CUDAHOSTCXX", details);
+  }
   if (/CMAKE_CXX_COMPILER|No CMAKE_CXX|not able to compile a simple test program/.test(output)) {
     return new BuildError(
       "no working C++ compiler was found: install g++ or clang++ (C++17), or name one in CXX",
@@ -123,7 +126,7 @@ export async function findCudaCompiler(): Promise<string> {
       }
     }
   }
-  throw new BuildError("nvcc was not found: the CUDA build needs the CUDA toolkit, 12.4 or newer");
+  throw new BuildError("nvcc was not found: the CUDA build needs the CUDA toolkit, 12.5 or newer");
 }
 
 async function build(home: string, device: Device, onProgress: (line: string) => void): Promise<string> {

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # cached_compile.sh FOLDER COMPILER ARGUMENTS: compiles, unless the same was compiled before. CMake puts it before nvcc
 # where RS_OBJECT_CACHE names a folder. The key is the source, all headers of this folder, the arguments and the
-# compiler; the object and its list of headers are kept, those not used for two weeks are removed.
+# compiler; objects that were not used for two weeks are removed.
 set -euo pipefail
 cache=$1
 shift
@@ -28,7 +28,10 @@ mkdir -p "$cache"
 if [ -f "$cache/$hash.o" ]; then
   cp "$cache/$hash.o" "$object"
   touch "$cache/$hash.o"
-  if [ -n "$depfile" ]; then printf '%s: %s\n' "$object" "$source" >"$depfile"; fi
+  if [ -n "$depfile" ]; then
+    # All headers, for all are in the key.
+    { printf '%s: %s' "$object" "$source" && find "$here" -name '*.h' -printf ' %p' && echo; } >"$depfile"
+  fi
   exit 0
 fi
 "$@"

@@ -89,18 +89,14 @@ Call::Call(OpRecord& record, bool before_init) : record_(record), lock_(runtime(
   if (before_init) return;
   device_enter(record.name);
   if (!runtime().profiling) return;
-  device_sync();
+  device_settle();
   operations_ = runtime().operations;
   start_ = now();
 }
 
 Call::~Call() {
   if (start_ == 0 || !runtime().profiling) return;
-  try {
-    device_sync();  // the time of what was enqueued, too
-  } catch (...) {
-    // The next call that waits says so again.
-  }
+  device_settle();  // the time of what was enqueued, too
   if (!record_.listed) {
     record_.listed = true;
     record_.next = runtime().records;

@@ -21,7 +21,7 @@ struct Storage {
   size_t capacity;       // size of the class
   int64_t references;    // tensors and views
   uint64_t version;      // of the last write through the ABI
-  uint64_t written_step;  // training step of that write, see current_step
+  uint64_t written_step;  // training step of that write, see device_current_step
   bool guarded;          // whether guard bytes stand behind it
   bool pending_zero;     // promised to read as zeros, but nothing was written yet: an op that fills it saves that pass
   Derived* derived;      // copies that ops keep beside it (impl.h)
@@ -130,7 +130,6 @@ class Arguments {
   Tensor* update(rs_tensor handle, const char* name, int64_t count, int32_t dtype = RS_F32);
   const Tensor* in(rs_tensor handle, const char* name, int64_t count, int32_t dtype = RS_F32);
   Tensor* out_optional(rs_tensor handle, const char* name, int64_t count, int32_t dtype = RS_F32);
-  Tensor* update_optional(rs_tensor handle, const char* name, int64_t count, int32_t dtype = RS_F32);
   const Tensor* in_optional(rs_tensor handle, const char* name, int64_t count, int32_t dtype = RS_F32);
   // The output of one name may be the very same elements as the input of the other.
   void may_be(const char* written, const char* read);

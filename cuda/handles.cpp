@@ -156,9 +156,6 @@ const Tensor* Arguments::in(rs_tensor handle, const char* name, int64_t count, i
 Tensor* Arguments::out_optional(rs_tensor handle, const char* name, int64_t count, int32_t dtype) {
   return handle == 0 ? nullptr : add(handle, name, count, dtype, kOut);
 }
-Tensor* Arguments::update_optional(rs_tensor handle, const char* name, int64_t count, int32_t dtype) {
-  return handle == 0 ? nullptr : add(handle, name, count, dtype, kUpdate);
-}
 const Tensor* Arguments::in_optional(rs_tensor handle, const char* name, int64_t count, int32_t dtype) {
   return handle == 0 ? nullptr : add(handle, name, count, dtype, kIn);
 }

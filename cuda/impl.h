@@ -45,6 +45,9 @@ size_t device_free_bytes();                      // what the system could still 
 void device_upload(void* target, const void* source, size_t bytes);
 // Waits for what was enqueued in training step `step` (of device_current_step) and before, at least.
 void device_download(void* target, const void* source, size_t bytes, uint64_t step = UINT64_MAX);
+// Reads without a word of what else went wrong: false where the device can't tell. And waits in the same way.
+bool device_peek(void* target, const void* source, size_t bytes) noexcept;
+void device_settle() noexcept;
 uint64_t device_current_step();
 void device_zero(void* target, size_t bytes);
 void device_measure_peaks(double out[2], double seconds);

@@ -57,7 +57,7 @@ RS_API rs_status rs_memory_set_guards(int32_t on);
 // The borders of a training step, which may repeat. After two steps that enqueue the same work, the CUDA build captures
 // it as a graph and replays it: calls of a step are then compared with the captured ones and enqueued as a whole at
 // its end (or, from the first that differs, as ever). Nothing else changes: numbers that differ from step to step
-// are uploads. Downloads of what the step before wrote do not wait for the running one. The CPU build does nothing.
+// are uploads. Downloads of up to 4096 bytes of what was written before the step do not wait for it. The CPU build does nothing.
 RS_API rs_status rs_step_begin(void);
 RS_API rs_status rs_step_end(void);
 // Choices made by measurement (which algorithm a product of some shape uses), as UTF-8 text of lines. Load them before
@@ -85,9 +85,11 @@ RS_API rs_status rs_memory_trim(void);
 RS_API rs_status rs_end_with_parent(void);
 // Starts (1) or stops (0) adding up time and calls by op; starting clears the sums.
 RS_API rs_status rs_profile_enable(int32_t on);
-// Fills `buffer` with lines "op calls seconds operations" (as rs_counters counts them) of UTF-8 and returns the length in bytes.
+// Fills `buffer` with lines "op calls seconds operations" (counted as by rs_counters) of UTF-8 and returns the length
+// in bytes.
 RS_API int32_t rs_profile_report(void* buffer, double capacity);
-// Measures for about `seconds`: float64[2] = fused multiply-add GFLOP/s of all threads, copy GB/s (read + written).
+// Measures for about `seconds`: float64[2] = fused multiply-add GFLOP/s of all threads (CUDA: of a bfloat16 product of
+// 8192³), copy GB/s (read + written).
 RS_API rs_status rs_measure_peaks(void* out, double out_bytes, double seconds);
 
 // ---- tensors ----

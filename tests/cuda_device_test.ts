@@ -4,8 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { findLibrary, handle, type Library } from "../cuda/lib.ts";
-import { check } from "../cuda/lib.ts";
+import { check, findLibrary, handle, type Library, loadPlans } from "../cuda/lib.ts";
 import { resolveHome } from "../cuda/home.ts";
 import { exportedSymbols } from "./_elf.ts";
 import { symbols as table } from "../cuda/symbols.gen.ts";
@@ -15,6 +14,7 @@ import { config as literals, createModel, type GptConfig, train } from "../train
 import { randomBatches } from "../trainer/bench/rows.ts";
 import { BenchRun } from "../trainer/bench/run.ts";
 import { presets } from "../trainer/presets.ts";
+import { rotaryAttention } from "../trainer/ops/mod.ts";
 import { repeatable, scope, Tensor } from "../trainer/tensor.ts";
 
 const built = await findLibrary(resolveHome(), "cuda");
@@ -166,6 +166,64 @@ cudaTest("a step that changes after it was captured does what it says", () => {
   const data = x.data() as Float32Array;
   // 1 + 2·(two a step, ten more in step 11, one less in step 16)
   assert.deepEqual([data[0], data[7], ...seen], [1 + 2 * 49, 19 + 2, 21, 41, 79, 81, 99]);
+});
+
+cudaTest("what nothing wrote reads as zeros inside a step, replayed or not", () => {
+  const library = cudaLibrary(), { symbols } = library;
+  check(symbols.rs_memory_set_guards(0), "memory_set_guards");
+  using filled = Tensor.from(new Float32Array(64).fill(1)), y = Tensor.from(new Float32Array(64));
+  for (let step = 0; step < 12; step++) {
+    // Gives a block with other contents back, which the next tensor of its size gets.
+    scope(() => Tensor.zeros([64]).fill(7));
+    using blank = Tensor.untracked([64]);
+    repeatable(() => {
+      check(symbols.rs_axpby(y.handle, filled.handle, 1, 1), "axpby");
+      if (step >= 8) assert(blank.data().every((value) => value === 0), `step ${step}`);
+      else check(symbols.rs_axpby(y.handle, blank.handle, 1, 1), "axpby");
+    });
+    assert(blank.data().every((value) => value === 0), `after step ${step}`);
+  }
+  assert.equal(y.data()[5], 12);
+});
+
+cudaTest("tables of positions that are views of others are told apart", () => {
+  cudaLibrary();
+  const [b, t, d, c] = [1, 128, 64, 64];
+  const random = (n: number, seed: number) => Float32Array.from({ length: n }, (_, i) => Math.sin(i * 0.37 + seed));
+  using cos = Tensor.from(random(t * d / 2, 1), [t, d / 2]), sin = Tensor.from(random(t * d / 2, 2), [t, d / 2]);
+  using weight = Tensor.from(random(d * c, 3), [d, c]);
+  const attend = (length: number, cosines: Tensor, sines: Tensor) =>
+    scope(() => {
+      using wide = Tensor.from(random(b * length * c, 4), [b, length, c]);
+      const h = Tensor.zeros([b, length, c], "bf16"), v = Tensor.zeros([b, length, 1, d], "bf16");
+      h.upload(wide.data());
+      v.upload(wide.data());
+      return rotaryAttention(h, weight, weight, v, cosines, sines).data();
+    });
+  scope(() => {
+    const half = t / 2, short = [cos, sin].map((table) => table.view(0, [half, d / 2]));
+    const first = attend(half, short[0], short[1]), whole = attend(t, cos, sin);
+    const own = [cos, sin].map((table) => Tensor.from(table.data(), [t, d / 2]));
+    assert.deepEqual(whole, attend(t, own[0], own[1]));
+    assert.deepEqual(first, attend(half, short[0], short[1]));
+  });
+});
+
+cudaTest("plans that tune printed are taken, others refused, and a run gets them", async () => {
+  const { stdout, success } = await new Deno.Command(Deno.execPath(), {
+    args: ["task", "--quiet", "tune", "--once", "--preset", "gpu-small"],
+    stderr: "null",
+  }).output();
+  assert(success);
+  const plans = new TextDecoder().decode(stdout);
+  assert.match(plans, /^researchswarm-plans 1 .*\nproduct /);
+  const library = cudaLibrary();
+  loadPlans(library, plans);
+  assert.throws(() => loadPlans(library, plans.replace("sm_", "sm_1")), /made for another library or GPU/);
+  assert.throws(() => loadPlans(library, `${plans}nonsense\n`), /line \d+ of the plans is malformed/);
+  await using bench = await Bench.create();
+  const { status, reason } = await bench.run(tinyTrain(), { libraryPath: cudaLibraryPath, device: "cuda", plans });
+  assert.deepEqual([status, reason], ["ok", ""]);
 });
 
 cudaTest("a run out of memory, one that loses the GPU, and one that is well after them", async () => {

@@ -315,20 +315,27 @@ export function parameter<T extends Tensor>(tensor: T): T {
   return keep(tensor);
 }
 
+/** Whether a step runs. */
+let repeating = false;
+
 /**
  * Runs one step of a loop. On CUDA, steps that turn out to enqueue the same work are captured as a graph and replayed,
- * which saves the time of launching it piece by piece (`rs_step_begin` of kernels.h); results are the same. Must not be
- * nested.
+ * which saves the time of launching it piece by piece (`rs_step_begin` of kernels.h); results are the same. Inside of
+ * another step it only runs `fn`.
  */
 export function repeatable<T>(fn: () => T): T {
+  if (repeating) return fn();
   const { symbols } = library();
   check(symbols.rs_step_begin(), "step");
+  repeating = true;
   let result: T;
   try {
     result = fn();
   } catch (error) {
     symbols.rs_step_end(); // the error that counts is that of fn
     throw error;
+  } finally {
+    repeating = false;
   }
   check(symbols.rs_step_end(), "step");
   return result;

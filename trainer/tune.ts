@@ -6,7 +6,7 @@
 import { parseArgs } from "node:util";
 import { chooseDevice, showChoice, wishedDevice } from "../cuda/device.ts";
 import { resolveHome } from "../cuda/home.ts";
-import { check, type Library, openLibrary } from "../cuda/lib.ts";
+import { check, type Library, loadPlans, openLibrary } from "../cuda/lib.ts";
 import { currentPlans, readPlans, writePlans } from "../cuda/plans.ts";
 import { withoutTape } from "./autograd.ts";
 import { randomBatches } from "./bench/rows.ts";
@@ -36,11 +36,24 @@ function exercise(library: Library, name: PresetName): void {
   const setup = { seed: 1, vocabSize, sequenceLength, dtype: "bf16" as const, config };
   scope(() => {
     const model = createModel(setup);
-    train(new BenchRun(setup, randomBatches(1, vocabSize, sequenceLength), { steps: 1 }), model);
+    const run = new BenchRun(setup, randomBatches(1, vocabSize, sequenceLength), { steps: 1 });
+    train(run, model);
+    run.finish();
     scope(() => withoutTape(() => model.logits(Tensor.zeros([1, sequenceLength], "i32"))));
     for (const tensor of model.parameters().values()) tensor.dispose();
   });
   check(library.symbols.rs_memory_trim(), "memory_trim");
+}
+
+/** Loads plans and gives them back, or "" for those of another cuBLASLt or GPU: they are measured anew. */
+function loadable(library: Library, plans: string): string {
+  try {
+    loadPlans(library, plans);
+    return plans;
+  } catch (error) {
+    console.error((error as Error).message);
+    return "";
+  }
 }
 
 async function main(args: string[]): Promise<void> {
@@ -57,12 +70,12 @@ async function main(args: string[]): Promise<void> {
   const choice = await chooseDevice(resolveHome(), wishedDevice(values.device));
   console.error(showChoice(choice));
   if (choice.device === "cpu") return;
-  const before = readPlans(choice.plansPath);
+  const library = openLibrary(choice.libraryPath);
+  const before = values.once ? loadable(library, readPlans(choice.plansPath)) : "";
   const names = values.preset === undefined
     ? presetNames.filter((name) => !name.startsWith("cpu"))
     : [presetOf(values.preset).name];
   const tuned = new Set(before.match(/^# tuned .*$/gm) ?? []);
-  const library = openLibrary(choice.libraryPath, { plans: before });
   check(library.symbols.rs_plans_measure(1), "plans_measure");
   for (const name of names) {
     if (values.once && tuned.has(tunedMark(name))) continue;
@@ -72,7 +85,7 @@ async function main(args: string[]): Promise<void> {
   }
   const text = `${currentPlans(library).replaceAll(/^# tuned .*\n/gm, "")}${[...tuned].sort().join("\n")}\n`;
   if (text !== before) await writePlans(choice.plansPath, text);
-  console.log(text);
+  console.log(text.trimEnd());
 }
 
 if (import.meta.main) {

@@ -69,6 +69,11 @@ std::string device_describe() {
 }
 
 void device_sync() {}
+void device_settle() noexcept {}
+bool device_peek(void* target, const void* source, size_t bytes) noexcept {
+  std::memcpy(target, source, bytes);
+  return true;
+}
 bool device_has_bf16() { return false; }
 bool device_reads_cheaply() { return true; }
 void device_enter(const char*) {}

@@ -59,7 +59,6 @@ double measure_copy_rate() {
 }  // namespace
 
 int multiprocessors() { return device.multiprocessors; }
-int compute_capability() { return device.capability; }
 bool has_hopper_kernels() { return device.capability == 90 && !device.portable; }
 
 }  // namespace gpu
@@ -120,6 +119,10 @@ void device_step(bool begin) { stream_step(begin); }
 double device_replayed_steps() { return double(stream_replayed()); }
 uint64_t device_current_step() { return stream_epoch(); }
 void device_sync() { stream_wait(); }
+void device_settle() noexcept { stream_settle(); }
+bool device_peek(void* target, const void* source, size_t bytes) noexcept {
+  return stream_settle() && cudaMemcpy(target, source, bytes, cudaMemcpyDeviceToHost) == cudaSuccess;
+}
 void device_inject_fault() { launch(inject_fault_kernel, {dim3(1), dim3(1)}, reinterpret_cast<float*>(uintptr_t{16})); }
 
 void device_upload(void* target, const void* source, size_t bytes) { stream_upload(target, source, bytes); }

@@ -46,14 +46,11 @@ void launch(void (*kernel)(P...), const Launch& shape, A&&... args) {
 }
 
 int multiprocessors();      // of the device
-int compute_capability();   // 90 for 9.0
 // Whether the kernels that need wgmma and TMA (sm_90a) can run: the device is of that family and this build has them.
 bool has_hopper_kernels();
 
 // Waits for the stream and throws what went wrong on the way. Only for what must give numbers to the host.
 void synchronize();
-// Host memory that kernels and copies of this op may read or fill: pinned, valid until the next call of this function.
-void* pinned_scratch(size_t bytes);
 void download(void* host, const void* device, size_t bytes);  // waits
 void upload(void* device, const void* host, size_t bytes);    // the host memory may be reused at once
 

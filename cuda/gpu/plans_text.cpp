@@ -119,7 +119,7 @@ void device_set_plans(const std::string& text) {
         fail(RS_INVALID, "the plans were made for another library or GPU: \"%.150s\", and this is \"%.150s\"",
              line.c_str(), here.c_str());
       }
-    } else if (line.rfind("#", 0) != 0 && !read_product(line, read) && !read_kernel(line, read)) {
+    } else if (!line.empty() && line[0] != '#' && !read_product(line, read) && !read_kernel(line, read)) {
       fail(RS_INVALID, "line %d of the plans is malformed: \"%.100s\"", number, line.c_str());
     }
   }

@@ -79,7 +79,7 @@ struct Stream {
   PinnedBlock ring[kRingBlocks];
   cudaEvent_t ring_free[kRingBlocks] = {};
   int ring_next = 0;
-  PinnedBlock small, scratch;
+  PinnedBlock small;
   Bytes command;  // being put together
   std::vector<const char*> ops;
   std::unordered_map<const char*, uint32_t> op_index;
@@ -282,7 +282,12 @@ void end_step() {
   Stream& s = stream();
   if (s.mode == Mode::kOutside) return;  // one that began while calls were timed one by one
   Lane& lane = s.lanes[s.lane];
-  if (s.mode == Mode::kReplaying && s.position != lane.log.size()) stop_replaying();
+  try {
+    if (s.mode == Mode::kReplaying && s.position != lane.log.size()) stop_replaying();
+  } catch (...) {
+    s.mode = Mode::kOutside;
+    throw;
+  }
   const Mode mode = s.mode;
   s.mode = Mode::kOutside;
   if (mode == Mode::kReplaying) {
@@ -371,6 +376,15 @@ void stream_wait() {
   stop_replaying();
   check_cuda(cudaStreamSynchronize(stream().compute), "wait");
   report_bad_id();
+}
+
+bool stream_settle() noexcept {
+  try {
+    stop_replaying();
+  } catch (...) {
+    return false;  // the next call that waits finds the device as it is
+  }
+  return cudaStreamSynchronize(stream().compute) == cudaSuccess;
 }
 
 void stream_before_free() {
@@ -474,11 +488,6 @@ cudaStream_t compute_stream() {
 IdCheck id_check() { return {stream().words, stream().op}; }
 
 void synchronize() { stream_wait(); }
-
-void* pinned_scratch(size_t bytes) {
-  reserve(stream().scratch, bytes);
-  return stream().scratch.data;
-}
 
 void download(void* host, const void* device, size_t bytes) { stream_download(host, device, bytes, stream().epoch); }
 void upload(void* device, const void* host, size_t bytes) { stream_upload(device, host, bytes); }

@@ -11,6 +11,7 @@ namespace rs::gpu {
 void check_cuda(cudaError_t status, const char* what);
 
 void stream_open();
+bool stream_settle() noexcept;                          // waits and reports nothing; whether all went well
 void stream_wait();                                     // for all that was enqueued; throws what went wrong
 void stream_upload(void* target, const void* source, size_t bytes);
 void stream_download(void* target, const void* source, size_t bytes, uint64_t epoch);

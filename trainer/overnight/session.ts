@@ -352,7 +352,9 @@ export async function resumeSession(
   try {
     store = SessionStore.open(join(folder, "session.db"));
     const session = store.session();
-    const before = session.settings as unknown as SessionSettings & Provided;
+    // Sessions from before there was a choice ran on the CPU.
+    const past = { build: "cpu", deviceIndex: 0, deviceName: "cpu", plans: "" };
+    const before = { ...past, ...session.settings } as unknown as SessionSettings & Provided;
     const settings = { ...before, ...changes };
     if (JSON.stringify(settings) !== JSON.stringify(before)) store.setSettings({ ...settings });
     store.event("session resumed");
@@ -362,7 +364,7 @@ export async function resumeSession(
     await workspace.moveTo(session.baseCommit);
     const made = exists(settings.libraryPath) && exists(join(settings.dataset, "manifest.json"))
       ? settings
-      : await provide(workspace, place, settings);
+      : { ...await provide(workspace, place, settings), plans: settings.plans }; // they decide about bits
     if (datasetHash(made.dataset) !== (session.pin as SessionPin).dataset) {
       throw new SessionError(`the data set ${made.dataset} is not the one that session ${place.tag} was started with`);
     }

@@ -46,6 +46,17 @@ export function childArguments(script: string, permissions: ChildPermissions): s
 const LOG_BYTES = 2 ** 20;
 const TAIL_BYTES = 4096;
 
+/** Which GPUs there are and how they are numbered, as it was when one was chosen; only where it may be read. */
+function gpuEnvironment(): Record<string, string> {
+  const found: Record<string, string> = {};
+  for (const variable of ["CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"]) {
+    if (Deno.permissions.querySync({ name: "env", variable }).state !== "granted") continue;
+    const value = Deno.env.get(variable);
+    if (value !== undefined) found[variable] = value;
+  }
+  return found;
+}
+
 /** A running child. */
 export class Child {
   readonly frames: FrameReader;
@@ -63,7 +74,7 @@ export class Child {
     this.#process = new Deno.Command(Deno.execPath(), {
       args: childArguments(script, permissions),
       clearEnv: true,
-      env: { DENO_DIR: "/dev/null", NO_COLOR: "1" },
+      env: { DENO_DIR: "/dev/null", NO_COLOR: "1", ...gpuEnvironment() },
       stdin: "piped",
       stdout: "piped",
       stderr: "piped",

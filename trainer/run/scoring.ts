@@ -53,6 +53,7 @@ class Scoring {
 
   constructor(readonly options: ScoringOptions, readonly evaluators: Evaluator[]) {
     const { tokens, setup, batchElements } = options;
+    if (!(batchElements >= 1)) throw new RangeError(`batchElements must be 1 or more, got ${batchElements}`);
     this.#length = setup.sequenceLength;
     this.#width = this.#length + 1;
     this.#rows = tokens.length / this.#width;

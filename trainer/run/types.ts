@@ -62,7 +62,7 @@ export interface RunOptions {
   threads?: number;
   /** The tree must hash to this; see `pinTree`. */
   pin?: Pin;
-  /** Also measures how fast the machine multiplies, for `mfu`: a fifth of a second more. */
+  /** Also measures how fast the machine multiplies, for `mfu`: half a second more. */
   measurePeak?: boolean;
   /** Ends the run early. */
   signal?: AbortSignal;
