@@ -24,8 +24,8 @@ void* open_library() {
     if (void* found = dlopen(place, RTLD_NOW | RTLD_LOCAL)) return found;
   }
   fail(RS_UNSUPPORTED,
-       "cuBLASLt was not found: install NVIDIA's libcublas (part of the CUDA toolkit 13), or put the folder of "
-       "libcublasLt.so.13 into LD_LIBRARY_PATH");
+       "cuBLASLt was not found: install NVIDIA's libcublas (part of the CUDA toolkit 13), or tell the loader where "
+       "libcublasLt.so.13 is (ldconfig)");
 }
 
 void* find(void* opened, const char* name) {
