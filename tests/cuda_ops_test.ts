@@ -2,7 +2,7 @@
  * Holds every op of the CUDA build to the float64 reference in float32, and to the CPU build with bfloat16 activations;
  * to its bits and bounds; with the kernels made for one family of GPUs and with those that run everywhere.
  */
-import { check, handle, KernelError, type Library } from "../cuda/lib.ts";
+import { check, handle, type KernelError, type Library } from "../cuda/lib.ts";
 import { enums } from "../cuda/symbols.gen.ts";
 import { cudaLibrary, cudaTest, fromBf16, noCuda, toBf16 } from "./_cuda.ts";
 import { testLibrary } from "./_library.ts";
