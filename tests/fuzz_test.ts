@@ -18,6 +18,7 @@ const leftOut = new Set([
   "rs_runtime_init",
   "rs_runtime_set_isa",
   "rs_end_with_parent",
+  "rs_runtime_inject_fault",
   "rs_measure_peaks",
   "rs_memory_set_limit",
 ]);
@@ -131,7 +132,8 @@ class Fuzzer {
     }
     match = message.match(/^(\w+) must be (f32|i32)/);
     if (match && at(match[1]) >= 0) {
-      values[at(match[1])] = this.tensor(this.below(40), match[2] === "i32" ? enums.RS_I32 : enums.RS_F32);
+      const [name, type] = [match[1], match[2] === "i32" ? enums.RS_I32 : enums.RS_F32];
+      values[at(name)] = name === "dtype" ? type : this.tensor(this.below(40), type);
       return true;
     }
     match = message.match(/^(\w+) (?:is missing|is no live)/) ?? message.match(/^(\w+) and \w+ share memory/);
@@ -155,7 +157,10 @@ class Fuzzer {
       return true;
     }
     if (/must be given together/.test(message)) {
-      for (const name of ["weight", "dweight", "bias", "dbias", "dx", "dw"]) if (at(name) >= 0) values[at(name)] = 0;
+      const names = ["weight", "dweight", "bias", "dbias", "dx", "dw", "q_rstd", "k_rstd"];
+      for (const name of /cos/.test(message) ? [...names, "cos", "sin"] : names) {
+        if (at(name) >= 0) values[at(name)] = 0;
+      }
       return true;
     }
     match = message.match(/^(\w+) must be even/);
@@ -188,7 +193,18 @@ class Fuzzer {
     return false;
   }
 
+  #fillTerms(words: Uint32Array, m: number, n: number): void {
+    if (!(m > 0 && n > 0 && m * n < 1e4)) return;
+    for (let i = 0; i + 2 < words.length; i += 3) {
+      const k = 1 + this.below(5);
+      words.set([this.tensor(m * k, enums.RS_F32), this.tensor(k * n, enums.RS_F32), k], i);
+    }
+  }
+
   #fillTable(op: string, bytes: Buffer, values: Value[]): void {
+    if (op === "rs_matmul_sum") {
+      return this.#fillTerms(new Uint32Array(bytes.buffer), Number(values[4]), Number(values[5]));
+    }
     const words = new Uint32Array(bytes.buffer), columns = op === "rs_muon_step" ? 4 : 5;
     const count = op === "rs_muon_step" ? Number(values[3]) * Number(values[4]) : 1 + this.below(40);
     if (!(count > 0 && count < 1e4)) return;

@@ -74,7 +74,10 @@ async function makePlace(): Promise<{ folder: string; checkout: string; home: st
 /** The task's own command line, so that the test has its permissions and no others. */
 function overnight(checkout: string, home: string, args: string[]): Deno.ChildProcess {
   const tasks = JSON.parse(Deno.readTextFileSync(join(checkout, "deno.json"))).tasks as Record<string, string>;
-  const command = tasks.overnight.replace("$(deno eval 'console.log(Deno.execPath())')", Deno.execPath())
+  const command = tasks.overnight.replace(/^unset [A-Z_ ]+ && /, "").replace(
+    "$(deno eval 'console.log(Deno.execPath())')",
+    Deno.execPath(),
+  )
     .replaceAll(/\$\(deno run [^)]*cuda\/home\.ts\)/g, home).replaceAll('"', "").split(" ").slice(1);
   return new Deno.Command(Deno.execPath(), {
     args: [command[0], "--no-check", ...command.slice(1), ...args],

@@ -5,6 +5,7 @@
 // From then on a step's commands are only compared with the log, and the graph is launched at the step's end. The first
 // command that differs, or a call that must wait, has the part that was put off executed as ever. Two lanes take turns,
 // with staging memory and a graph each, so that the host may prepare a step while the device still reads the last one's.
+// One file, for all of it works on one state: what is put off must be known wherever something waits.
 #include <algorithm>
 #include <cstring>
 #include <string>
