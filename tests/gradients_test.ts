@@ -3,7 +3,7 @@
  *
  * The derivative of ⟨c, f⟩ in a direction v is taken by the 4-point formula (f(x−2hv) − 8f(x−hv) + 8f(x+hv) − f(x+2hv))
  * / 12h, whose error falls with h⁴; sums on the host are float64. One direction an input, so that no gradient hides
- * behind another. Seeds are fixed.
+ * behind another. Seeds are fixed. Long because it is two tables, exhaustive over the ops.
  */
 import assert from "node:assert/strict";
 import { backward } from "../trainer/autograd.ts";

@@ -2,6 +2,7 @@
  * Words that people use for one another, so that a question finds an answer that was put differently: near synonyms, nouns
  * and verbs that no suffix rule brings together, doers of a verb. They widen a query at a lower weight; entries are indexed
  * as they are. English, general and of this field; a word may stand in several groups.
+ * Long because it is a list of words.
  * @module
  */
 import { stem } from "./stem.ts";
