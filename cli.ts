@@ -40,6 +40,8 @@ async function runDenoTask(deno: string, root: string, args: readonly string[]):
   const child = new Deno.Command(deno, {
     args: ["task", "--quiet", ...args],
     cwd: root,
+    // Where these are set, Deno starts nothing that is allowed by name alone; the tasks unset them too.
+    env: { LD_LIBRARY_PATH: "", LD_PRELOAD: "" },
     stdin: "null",
     stdout: "piped",
     stderr: "inherit",

@@ -69,9 +69,10 @@ Deno.test("--run-prepare and --run-train really prepare and train, and the outpu
 Deno.test("--run-prepare alone does not train; a failure is a failed task with its exit code", async () => {
   using scratch = new Scratch();
   const { env, source } = homeOf(scratch);
+  // CUDA's installer sets LD_LIBRARY_PATH, which Deno hands on to no program that is allowed by name alone.
   const prepared = await scratch.run(["--run-prepare", "--preset", "cpu-tiny", "--source", source, task], {
     flags: [run],
-    env,
+    env: { ...env, LD_LIBRARY_PATH: scratch.folder },
   });
   assert.equal(prepared.code, 0, prepared.err);
   assert.notEqual(prepared.json.status, "done");
