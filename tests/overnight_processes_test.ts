@@ -212,6 +212,25 @@ Deno.test("a session survives Ctrl-C and kill -9 in mid-run, two drivers, traps 
       equal(tags, ["SESSION:night:exp_000", "SESSION:night:exp_001", "SESSION:night:exp_002"]);
     });
 
+    await step("a session that names no preset starts from that of its device", async () => {
+      const [dataset] = [...Deno.readDirSync(join(home, "data"))].filter(({ isDirectory }) => isDirectory);
+      const args = [
+        "--data",
+        join(home, "data", dataset.name),
+        "--seconds",
+        "1",
+        "--experiments",
+        "0",
+        "--tag",
+        "plain",
+      ];
+      const { code, stderr } = await ended(overnight(checkout, home, args));
+      equal(code, 0, stderr);
+      using store = SessionStore.open(join(home, "sessions", "plain", "session.db"), { readOnly: true });
+      const { settings, machine } = store.session();
+      equal(settings.preset, String(machine.device).startsWith("cuda") ? "h100" : "cpu");
+    });
+
     await step("what cannot be used is refused in one sentence, and nothing is left behind", async () => {
       const damaged = join(home, "sessions", "damaged");
       await Deno.mkdir(damaged);
@@ -240,7 +259,7 @@ Deno.test("a session survives Ctrl-C and kill -9 in mid-run, two drivers, traps 
       }
       equal(await Deno.readFile(join(damaged, "session.db")), before);
       const left = [...Deno.readDirSync(join(home, "sessions"))].map(({ name }) => name).sort();
-      equal(left, ["damaged", "night"]);
+      equal(left, ["damaged", "night", "plain"]);
       equal(await git(checkout, "status", "--porcelain"), "");
     });
   } finally {

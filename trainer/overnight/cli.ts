@@ -9,7 +9,7 @@ import { parseArgs } from "node:util";
 import { parseDevice } from "../../cuda/device.ts";
 import { DataError, requirePermissions } from "../data/error.ts";
 import { resolveHome } from "../data/home.ts";
-import { presetNames, presetOf } from "../presets.ts";
+import { defaultPreset, presetNames, presetOf } from "../presets.ts";
 import { decisionRules } from "./decide.ts";
 import { SessionError, TagTakenError } from "./git.ts";
 import { tableText } from "./ledger.ts";
@@ -17,6 +17,7 @@ import { runSession, type SessionOutcome } from "./loop.ts";
 import { Progress } from "./progress.ts";
 import {
   agents,
+  chosenDevice,
   createSession,
   type OpenOptions,
   type OpenSession,
@@ -32,7 +33,8 @@ it scores lower. Works in a clone of its own; kept experiments arrive on the bra
 usage: deno task overnight [options]
        deno task overnight --resume [TAG] [--hours H] [--experiments N]
 
-  --preset NAME      ${presetNames.join(" | ")} (default: cpu)
+  --preset NAME      ${presetNames.join(" | ")} (default: ${defaultPreset("cuda")} on a GPU,
+                     else ${defaultPreset("cpu")})
   --tag TAG          name of the session (default: today's date)
   --hours H          stop when a further run would not fit into H hours (default: 8, unless --experiments is given)
   --experiments N    stop after N experiments beside the baseline
@@ -122,7 +124,7 @@ function parse(args: readonly string[]): Values {
 const absolute = (path: string): string => resolve(Deno.cwd(), path);
 
 /** The device that was asked for, "" for what the environment or the machine says. */
-function deviceOf(text: string | undefined): string {
+function checkedDevice(text: string | undefined): string {
   try {
     if (text !== undefined) parseDevice(text);
   } catch (error) {
@@ -134,7 +136,7 @@ function deviceOf(text: string | undefined): string {
 function settingsOf(values: Values): SessionSettings {
   let preset;
   try {
-    preset = presetOf(values.preset ?? "cpu");
+    preset = presetOf(values.preset ?? defaultPreset("cpu"));
   } catch (error) {
     throw new SessionError((error as Error).message);
   }
@@ -153,7 +155,7 @@ function settingsOf(values: Values): SessionSettings {
     decide: oneOf("decide", values.decide ?? "greedy", Object.keys(decisionRules)),
     seed: number("seed", values.seed, 0, 2 ** 32 - 1, true) ?? 42,
     budgetSeconds: number("seconds", values.seconds, 0.1, 1e6) ?? preset.budgetSeconds,
-    device: deviceOf(values.device),
+    device: checkedDevice(values.device),
     threads: number("threads", values.threads, 1, 4096, true),
     hours: number("hours", values.hours, 0, 1e4) ?? (experiments === null ? 8 : null),
     experiments,
@@ -200,7 +202,12 @@ async function open(
     const changes = { ...(hours !== null && { hours }), ...(experiments !== null && { experiments }) };
     return { tag, session: await resumeSession({ home, checkout, tag }, changes, options) };
   }
-  const settings = settingsOf(values);
+  let settings = settingsOf(values);
+  if (values.preset === undefined) {
+    const { device } = await chosenDevice(checkout, settings.device, home, Deno.stderr.isTerminal());
+    settings = settingsOf({ ...values, preset: defaultPreset(device) });
+    if (device === "cuda") options.notice?.(`preset: ${settings.preset}, the default on a GPU; --preset names another`);
+  }
   for (const tag of values.tag === undefined ? freeTags(command.tagPrefix) : [values.tag]) {
     try {
       return { tag, session: await createSession({ home, checkout, tag }, settings, options) };

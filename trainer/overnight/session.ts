@@ -109,7 +109,7 @@ function machineOf(settings: SessionSettings, made: Provided): Record<string, un
   };
 }
 
-/** Runs a task of the clone's `deno.json`, which spells out its permissions. @returns what it printed */
+/** Runs a task of a checkout's `deno.json`, which spells out its permissions. @returns what it printed */
 async function task(folder: string, args: string[], home: string, progress: boolean): Promise<string> {
   const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: ["task", "--quiet", ...args],
@@ -123,6 +123,19 @@ async function task(folder: string, args: string[], home: string, progress: bool
   if (success) return said;
   const why = progress ? "" : new TextDecoder().decode(stderr).trim().split("\n")[0];
   throw new SessionError(why === "" ? `deno task ${args[0]} failed; its message stands above` : why);
+}
+
+const deviceFlag = (device: string): string[] => device === "" ? [] : ["--device", device];
+
+/** Which device `deno task device` takes for what was asked for, "" for nothing; its library is built then. */
+export async function chosenDevice(
+  folder: string,
+  device: string,
+  home: string,
+  progress: boolean,
+): Promise<DeviceChoice> {
+  const said = await task(folder, ["device", ...deviceFlag(device)], home, progress);
+  return JSON.parse(said.trim().split("\n").at(-1) ?? "");
 }
 
 /** What a session works with; kept beside its settings, so that it stays the same to the end. */
@@ -162,12 +175,15 @@ async function provide(
   };
   // The data first: prepare builds the library while its packages are downloaded.
   const dataset = settings.data ?? await find();
-  const device = settings.device === "" ? [] : ["--device", settings.device];
-  const said = await task(workspace.folder, ["device", ...device], place.home, progress);
-  const choice: DeviceChoice = JSON.parse(said.trim().split("\n").at(-1) ?? "");
+  const choice = await chosenDevice(workspace.folder, settings.device, place.home, progress);
   announceChoice(choice);
   const plans = choice.device === "cuda"
-    ? await task(workspace.folder, ["tune", "--once", "--preset", settings.preset, ...device], place.home, progress)
+    ? await task(
+      workspace.folder,
+      ["tune", "--once", "--preset", settings.preset, ...deviceFlag(settings.device)],
+      place.home,
+      progress,
+    )
     : "";
   return {
     libraryPath: choice.libraryPath,
