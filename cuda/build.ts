@@ -129,6 +129,31 @@ export async function findCudaCompiler(): Promise<string> {
   throw new BuildError("nvcc was not found: the CUDA build needs the CUDA toolkit, 12.5 or newer");
 }
 
+/** What a program prints, or "" where it is missing, forbidden or fails. */
+async function said(program: string, args: string[]): Promise<string> {
+  try {
+    const child = new Deno.Command(program, { args, stdin: "null", stdout: "piped", stderr: "null" });
+    const { success, stdout } = await child.output();
+    return success ? new TextDecoder().decode(stdout) : "";
+  } catch {
+    return "";
+  }
+}
+
+/**
+ * CMake's names of this machine's GPU architectures, where nvcc knows them and the library does not have them anyway.
+ * For others the driver compiles at the start of each process, and those of a run have no cache: they may read no
+ * folder but their own.
+ */
+async function localArchitectures(nvcc: string): Promise<string[]> {
+  const capabilities = await said("nvidia-smi", ["--query-gpu=compute_cap", "--format=csv,noheader"]);
+  const wanted = [...capabilities.matchAll(/^ *(\d+)\.(\d) *$/gm)].map(([, major, minor]) => major + minor);
+  if (wanted.length === 0) return [];
+  const known = (await said(nvcc, ["--list-gpu-code"])).split("\n");
+  const usable = (name: string) => Number(name) >= 80 && name !== "90" && known.includes(`sm_${name}`);
+  return [...new Set(wanted)].filter(usable).sort().map((name) => `${name}-real`);
+}
+
 async function build(home: string, device: Device, onProgress: (line: string) => void): Promise<string> {
   const source = sourceFolder();
   // A build folder belongs to one checkout; objects are reused between its versions.
@@ -139,13 +164,16 @@ async function build(home: string, device: Device, onProgress: (line: string) =>
   await lock.lock(true);
   const built = await findLibrary(home, device);
   if (built) return built; // by the process that held the lock
-  const flags = device === "cuda"
-    ? [
+  const flags: string[] = [];
+  if (device === "cuda") {
+    const nvcc = await findCudaCompiler();
+    flags.push(
       "-DRS_CUDA=ON",
-      `-DCMAKE_CUDA_COMPILER=${await findCudaCompiler()}`,
+      `-DCMAKE_CUDA_COMPILER=${nvcc}`,
       `-DRS_OBJECT_CACHE=${join(home, "build", "objects")}`,
-    ]
-    : [];
+      `-DRS_CUDA_LOCAL_ARCHITECTURES=${(await localArchitectures(nvcc)).join(";")}`,
+    );
+  }
   const patience = device === "cuda" ? "some minutes" : "under a minute";
   onProgress(`building the ${device} library (once for these sources; ${patience})`);
   const start = performance.now();

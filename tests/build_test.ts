@@ -95,6 +95,31 @@ Deno.test("two builds at once wait for each other, and the second finds what the
   assert.deepEqual(at.log(), ["-S", "--build"]);
 });
 
+Deno.test("the CUDA build gets the architectures of this machine's GPUs that nvcc knows, each once", skip, async () => {
+  const cases: [gpus: string, expected: string][] = [
+    ["8.9\n8.6\n8.9\n", "86-real;89-real"],
+    ["9.0\n", ""], // always there, with Hopper's own instructions
+    ["7.5\n13.7\n", ""], // too old; newer than this nvcc
+    ["[N/A]\n", ""],
+  ];
+  for (const [gpus, expected] of cases) {
+    using at = place({
+      build: 'echo built > "$folder/libresearchswarm_cuda.so"',
+      configure: 'echo "$*" > "$folder/../../configured"',
+    });
+    const program = (name: string, lines: string) =>
+      Deno.writeTextFileSync(join(at.bin, name), `#!/bin/sh\n${lines}`, { mode: 0o755 });
+    program("nvcc", 'if [ "$1" = --list-gpu-code ]; then printf "sm_75\\nsm_80\\nsm_86\\nsm_89\\nsm_90\\n"; fi');
+    program("nvidia-smi", `printf '${gpus.replaceAll("\n", "\\n")}'`);
+    const flags = ["--allow-read", "--allow-write", "--allow-run"];
+    const { code, stderr } = await build(at, ["--home", at.home, "--device", "cuda"], flags);
+    assert.equal(code, 0, stderr.join("\n"));
+    assert.deepEqual(at.log().slice(0, 1), ["-S"]);
+    const configured = Deno.readTextFileSync(join(at.home, "configured"));
+    assert.match(configured, new RegExp(`-DRS_CUDA_LOCAL_ARCHITECTURES=${expected}( |$)`, "m"));
+  }
+});
+
 for (
   const [what, cmake, expected] of [
     ["no C++ compiler", {
