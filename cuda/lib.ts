@@ -9,7 +9,7 @@
  * @module
  */
 import { createHash } from "node:crypto";
-import { join, relative } from "node:path";
+import { join } from "node:path";
 import { guardBuffers } from "./buffers.ts";
 import { abiHash, symbols } from "./symbols.gen.ts";
 
@@ -190,19 +190,13 @@ export function sourceFolder(): string {
 
 /** The sources that a device's library is built from, relative to `sourceFolder()`, sorted. */
 export async function librarySources(device: Device = "cpu"): Promise<string[]> {
+  const folders = ["", "cpu", "tokenizer", ...(device === "cuda" ? ["gpu", "gpu/hopper"] : [])];
   const found: string[] = [];
-  const root = sourceFolder();
-  async function walk(folder: string): Promise<void> {
-    for await (const entry of Deno.readDir(folder)) {
-      const path = join(folder, entry.name);
-      if (entry.isDirectory) {
-        if (entry.name === "tokenizer" || entry.name === "cpu" || (entry.name === "gpu" && device === "cuda")) {
-          await walk(path);
-        }
-      } else if (/\.(cpp|h|cu|cuh|map)$|^CMakeLists\.txt$/.test(entry.name)) found.push(relative(root, path));
+  for (const folder of folders) {
+    for await (const { name, isFile } of Deno.readDir(join(sourceFolder(), folder))) {
+      if (isFile && /\.(cpp|h|cu|map)$|^CMakeLists\.txt$/.test(name)) found.push(join(folder, name));
     }
   }
-  await walk(root);
   return found.sort();
 }
 

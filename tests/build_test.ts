@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { resolveHome } from "../cuda/home.ts";
-import { libraryHash } from "../cuda/lib.ts";
+import { libraryHash, librarySources } from "../cuda/lib.ts";
 
 const script = fileURLToPath(new URL("../cuda/build.ts", import.meta.url));
 const skip = { ignore: Deno.build.os === "windows" };
@@ -85,6 +85,15 @@ Deno.test("a build ends with the library under the hash of its sources and its p
   const again = await build(at);
   assert.deepEqual([again.code, again.stdout, again.stderr], [0, [path], [""]]);
   assert.deepEqual(at.log(), ["-S", "--build"]);
+});
+
+Deno.test("the hash covers every source that the build compiles", async () => {
+  const cuda = fileURLToPath(new URL("../cuda/", import.meta.url));
+  const { stdout } = await new Deno.Command("git", { args: ["-C", cuda, "ls-files", "-co", "--exclude-standard"] })
+    .output();
+  const files = new TextDecoder().decode(stdout).trim().split("\n").filter((path) => !/\.(ts|sh)$/.test(path));
+  assert.deepEqual(await librarySources("cuda"), files.sort());
+  assert.deepEqual(await librarySources("cpu"), files.filter((path) => !path.startsWith("gpu/")));
 });
 
 Deno.test("two builds at once wait for each other, and the second finds what the first built", skip, async () => {
