@@ -71,16 +71,22 @@ async function makePlace(): Promise<{ folder: string; checkout: string; home: st
   return { folder, checkout, home };
 }
 
-/** The task's own command line, so that the test has its permissions and no others. */
-function overnight(checkout: string, home: string, args: string[]): Deno.ChildProcess {
+const script = await new Deno.Command("sh", { args: ["-c", "command -v script"], stdout: "null" }).output();
+if (!script.success) console.log("script was not found: no session is begun on a terminal");
+
+/** The task's own command line, so that the test has its permissions and no others; where it can be, on a terminal. */
+function overnight(checkout: string, home: string, args: string[], terminal = false): Deno.ChildProcess {
   const tasks = JSON.parse(Deno.readTextFileSync(join(checkout, "deno.json"))).tasks as Record<string, string>;
   const command = tasks.overnight.replace(/^unset [A-Z_ ]+ && /, "").replace(
     "$(deno eval 'console.log(Deno.execPath())')",
     Deno.execPath(),
   )
     .replaceAll(/\$\(deno run [^)]*cuda\/home\.ts\)/g, home).replaceAll('"', "").split(" ").slice(1);
-  return new Deno.Command(Deno.execPath(), {
-    args: [command[0], "--no-check", ...command.slice(1), ...args],
+  const line = [Deno.execPath(), command[0], "--no-check", ...command.slice(1), ...args];
+  const shown = line.map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(" ");
+  const [program, ...rest] = terminal && script.success ? ["script", "-qec", shown, "/dev/null"] : line;
+  return new Deno.Command(program, {
+    args: rest,
     cwd: checkout,
     env: { RESEARCHSWARM_HOME: home, NO_COLOR: "1" },
     stdin: "null",
@@ -212,7 +218,7 @@ Deno.test("a session survives Ctrl-C and kill -9 in mid-run, two drivers, traps 
       equal(tags, ["SESSION:night:exp_000", "SESSION:night:exp_001", "SESSION:night:exp_002"]);
     });
 
-    await step("a session that names no preset starts from that of its device", async () => {
+    await step("a session that begins on a terminal and names no preset starts from that of its device", async () => {
       const [dataset] = [...Deno.readDirSync(join(home, "data"))].filter(({ isDirectory }) => isDirectory);
       const args = [
         "--data",
@@ -224,8 +230,8 @@ Deno.test("a session survives Ctrl-C and kill -9 in mid-run, two drivers, traps 
         "--tag",
         "plain",
       ];
-      const { code, stderr } = await ended(overnight(checkout, home, args));
-      equal(code, 0, stderr);
+      const { code, stdout, stderr } = await ended(overnight(checkout, home, args, true));
+      equal(code, 0, stdout + stderr);
       using store = SessionStore.open(join(home, "sessions", "plain", "session.db"), { readOnly: true });
       const { settings, machine } = store.session();
       equal(settings.preset, String(machine.device).startsWith("cuda") ? "h100" : "cpu");

@@ -111,7 +111,7 @@ function machineOf(settings: SessionSettings, made: Provided): Record<string, un
 
 /** Runs a task of a checkout's `deno.json`, which spells out its permissions. @returns what it printed */
 async function task(folder: string, args: string[], home: string, progress: boolean): Promise<string> {
-  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+  const output = await new Deno.Command(Deno.execPath(), {
     args: ["task", "--quiet", ...args],
     cwd: folder,
     env: { RESEARCHSWARM_HOME: home },
@@ -119,9 +119,10 @@ async function task(folder: string, args: string[], home: string, progress: bool
     stdout: "piped",
     stderr: progress ? "inherit" : "piped",
   }).output();
-  const said = new TextDecoder().decode(stdout);
-  if (success) return said;
-  const why = progress ? "" : new TextDecoder().decode(stderr).trim().split("\n")[0];
+  const said = new TextDecoder().decode(output.stdout);
+  if (output.success) return said;
+  // What was inherited is not there to be read.
+  const why = progress ? "" : new TextDecoder().decode(output.stderr).trim().split("\n")[0];
   throw new SessionError(why === "" ? `deno task ${args[0]} failed; its message stands above` : why);
 }
 
