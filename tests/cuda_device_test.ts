@@ -131,14 +131,19 @@ function trained(dtype: "f32" | "bf16", steps: number, replay: boolean): { weigh
   });
 }
 
+/** Training steps that were replayed so far. */
+function replayedSteps({ symbols }: Library): number {
+  const counters = new Float64Array(8);
+  check(symbols.rs_counters(counters, counters.byteLength), "counters");
+  return counters[6];
+}
+
 cudaTest("steps that are replayed leave the bits of steps that are not, twice", () => {
-  const { symbols } = cudaLibrary();
-  check(symbols.rs_memory_set_guards(0), "memory_set_guards");
+  const library = cudaLibrary();
+  check(library.symbols.rs_memory_set_guards(0), "memory_set_guards");
   for (const dtype of ["f32", "bf16"] as const) {
-    const counters = new Float64Array(8);
-    const steps = () => (check(symbols.rs_counters(counters, counters.byteLength), "counters"), counters[6]);
-    const plain = trained(dtype, 12, false), before = steps();
-    const replayed = trained(dtype, 12, true), after = steps(), again = trained(dtype, 12, true);
+    const plain = trained(dtype, 12, false), before = replayedSteps(library);
+    const replayed = trained(dtype, 12, true), after = replayedSteps(library), again = trained(dtype, 12, true);
     assert(after - before >= 6, `${after - before} of 12 steps were replayed`);
     assert.deepEqual(replayed.losses, plain.losses, dtype);
     assert.deepEqual(replayed.weights, plain.weights, dtype);
@@ -166,6 +171,37 @@ cudaTest("a step that changes after it was captured does what it says", () => {
   const data = x.data() as Float32Array;
   // 1 + 2·(two a step, ten more in step 11, one less in step 16)
   assert.deepEqual([data[0], data[7], ...seen], [1 + 2 * 49, 19 + 2, 21, 41, 79, 81, 99]);
+});
+
+cudaTest("sums, biases and norms with weights are replayed, and a step that waits is not", () => {
+  const library = cudaLibrary(), { symbols: rs } = library, [n, c] = [64, 48];
+  check(rs.rs_memory_set_guards(0), "memory_set_guards");
+  scope(() => {
+    const wave = (count: number, phase: number) =>
+      Tensor.from(Float32Array.from({ length: count }, (_, i) => Math.sin(i + phase)));
+    const [x, dy, dx] = [1, 2, 3].map((phase) => wave(n * c, phase)), total = wave(1, 0);
+    const [weight, bias, dweight, dbias] = [4, 5, 6, 7].map((phase) => wave(c, phase));
+    const [mean, rstd, sums] = [8, 9, 10].map((phase) => wave(n, phase));
+    const results = () => [total, sums, bias, dx, dweight, dbias].map((tensor) => tensor.data());
+    const [X, DY, DX, W, DW, DB, M, R] = [x, dy, dx, weight, dweight, dbias, mean, rstd].map(({ handle }) => handle);
+    const replayed = (wait: boolean) => {
+      const before = replayedSteps(library);
+      for (let i = 0; i < 10; i++) {
+        repeatable(() => {
+          check(rs.rs_sum_forward(total.handle, X, n, c, 2, 1), "sum_forward");
+          check(rs.rs_sum_forward(sums.handle, X, n, c, 1, 1), "sum_forward");
+          if (wait) total.data();
+          check(rs.rs_binary_backward(0, bias.handle, DY, X, W, 2, 1, n, c), "binary_backward");
+          check(rs.rs_layer_norm_backward(DX, DW, DB, DY, X, M, R, W, n, c), "layer_norm_backward");
+        });
+      }
+      return replayedSteps(library) - before;
+    };
+    assert.equal(replayed(true), 0);
+    const wanted = results(), count = replayed(false);
+    assert(count >= 6, `${count} of 10 steps were replayed`);
+    assert.deepEqual(results(), wanted);
+  });
 });
 
 cudaTest("what nothing wrote reads as zeros inside a step, replayed or not", () => {

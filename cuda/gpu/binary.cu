@@ -69,7 +69,7 @@ struct BinaryTerms {
   const B* b;
   int32_t kind, shape;
   int64_t c;
-  bool wide, wide_b;
+  int32_t wide, wide_b;
   struct Raw {
     Group<T, 8> dy, a;
   };

@@ -30,7 +30,8 @@ void enqueue_kernel(const void* kernel, const Launch& shape, const void* const* 
 void enqueue_zero(void* target, size_t bytes);
 void enqueue_copy(void* target, const void* source, size_t bytes);  // within the device
 
-// Enqueues kernel<<<shape>>>(args…), each argument converted to the parameter's type. An empty grid does nothing.
+// Enqueues kernel<<<shape>>>(args…), each argument converted to the parameter's type. An empty grid does nothing. From
+// step to step parameters are compared byte by byte, so none may have gaps, which hold anything.
 template <class... P, class... A>
 void launch(void (*kernel)(P...), const Launch& shape, A&&... args) {
   static_assert(sizeof...(P) == sizeof...(A), "a kernel takes another number of arguments");
@@ -57,6 +58,11 @@ void upload(void* device, const void* host, size_t bytes);    // the host memory
 // ---- grids ----
 
 inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+// A grid of one block each. Throws RS_UNSUPPORTED where that is more than a grid may have.
+inline dim3 grid_of(int64_t blocks) {
+  if (blocks > INT32_MAX) fail(RS_UNSUPPORTED, "%lld thread blocks are more than a grid may have", (long long)blocks);
+  return dim3(unsigned(blocks));
+}
 // Blocks for a loop that strides over the grid: enough to cover `count` with `per_block` each, at most 16 an SM.
 inline unsigned grid_for(int64_t count, int64_t per_block) {
   const int64_t most = int64_t{multiprocessors()} * 16, wanted = ceil_div(count, per_block);
@@ -83,9 +89,10 @@ bool wide_access(int64_t stride, const P*... pointers) {
 // An id that a kernel found outside 0 … limit−1 is reported by the next call that waits, with the op's name, the id and
 // its place; the kernel goes on as if it were 0.
 struct IdCheck {
-  uint32_t* slot;  // host memory: state, op, id, place (two words), limit
+  uint32_t* slot;   // host memory: whether it is filled, op, id, place (two words), limit
+  uint32_t* taken;  // device memory, for atomics that the host's need not have: whether a thread fills the slot
   uint32_t op;
-  uint32_t unused = 0;  // parameters are compared byte by byte, so none may have gaps
+  uint32_t unused = 0;
 };
 IdCheck id_check();
 
@@ -94,7 +101,7 @@ IdCheck id_check();
 // Returns the id, or reports it and returns 0.
 __device__ inline int32_t checked_id(const IdCheck& check, int32_t id, int64_t place, int32_t limit) {
   if (id >= 0 && id < limit) return id;
-  if (atomicCAS_system(check.slot, 0u, 1u) == 0u) {
+  if (atomicCAS(check.taken, 0u, 1u) == 0u) {
     volatile uint32_t* slot = check.slot;
     slot[1] = check.op;
     slot[2] = uint32_t(id);
@@ -102,7 +109,7 @@ __device__ inline int32_t checked_id(const IdCheck& check, int32_t id, int64_t p
     slot[4] = uint32_t(uint64_t(place) >> 32);
     slot[5] = uint32_t(limit);
     __threadfence_system();
-    slot[0] = 2u;
+    slot[0] = 1u;
   }
   return 0;
 }

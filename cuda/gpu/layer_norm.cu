@@ -249,8 +249,7 @@ template <class T>
 struct WeightTerms {
   const T *dy, *x;
   const float *mean, *rstd;
-  int64_t c;
-  bool wide;
+  int64_t c, wide;
   struct Raw {
     Group<T, 8> dy, x;
   };

@@ -59,6 +59,7 @@ struct Lane {
   std::vector<PinnedBlock> uploads;  // staging of a step's uploads, by their turn
   cudaEvent_t done = nullptr;        // the end of the lane's last step
   bool used = false;
+  bool refused = false;  // whether this log can't be captured
 };
 
 constexpr size_t kRingBlock = size_t{4} << 20;
@@ -74,6 +75,7 @@ struct Stream {
   size_t position = 0;   // of the lane's log that a replayed step has come to
   size_t uploads = 0;    // of the running step so far
   bool lane_free = false;  // whether the lane's staging is known to be unread
+  bool waited = false;     // whether something waited inside the running step, which then is no graph
   uint64_t epoch = 0;
   int64_t replayed = 0;
   cudaEvent_t epoch_end[kEpochs] = {};
@@ -86,6 +88,7 @@ struct Stream {
   std::unordered_map<const char*, uint32_t> op_index;
   uint32_t op = 0, announced = UINT32_MAX;
   uint32_t* words = nullptr;  // host memory that the device writes: 0 … 7 the id check, 8 the running op
+  uint32_t* taken = nullptr;  // device memory of the id check
   std::unordered_set<const void*> raised;  // kernels whose limit of shared memory was raised
   CUresult (*write_value)(CUstream, CUdeviceptr, cuuint32_t, unsigned) = nullptr;
   CUresult (*encode_tiled)(CUtensorMap*, CUtensorMapDataType, cuuint32_t, void*, const cuuint64_t*, const cuuint64_t*,
@@ -195,11 +198,18 @@ void stop_replaying() {
   Stream& s = stream();
   if (s.mode != Mode::kReplaying) return;
   Lane& lane = s.lanes[s.lane];
-  s.mode = Mode::kLogging;
   s.log.assign(lane.log.begin(), lane.log.begin() + ptrdiff_t(s.position));
+  s.mode = Mode::kLogging;
   cudaGraphExecDestroy(lane.graph);
   lane.graph = nullptr;
   execute_log(s.log.data(), s.log.size(), false);
+}
+
+// Before what must find the stream as far as the calls have come. A step with such a place is not captured: its graph
+// would be given up there every time.
+void catch_up() {
+  stream().waited = true;
+  stop_replaying();
 }
 
 void submit() {
@@ -242,9 +252,11 @@ void submit_transfer(Kind kind, void* target, const void* source, size_t bytes) 
 
 // ---- steps ----
 
+// Makes the lane's log a graph, with the device's memory for it; what can't be one is executed step by step.
 void capture(Lane& lane) {
   Stream& s = stream();
   cudaGraph_t graph = nullptr;
+  lane.refused = true;
   check_cuda(cudaStreamBeginCapture(s.compute, cudaStreamCaptureModeThreadLocal), "capture");
   try {
     execute_log(lane.log.data(), lane.log.size(), true);
@@ -252,14 +264,30 @@ void capture(Lane& lane) {
     cudaStreamEndCapture(s.compute, &graph);
     if (graph != nullptr) cudaGraphDestroy(graph);
     cudaGetLastError();
-    return;  // what can't be captured is executed step by step
+    return;
   }
-  if (cudaStreamEndCapture(s.compute, &graph) == cudaSuccess &&
-      cudaGraphInstantiate(&lane.graph, graph, 0) != cudaSuccess) {
-    lane.graph = nullptr;
+  cudaGraphExec_t made = nullptr;
+  if (cudaStreamEndCapture(s.compute, &graph) == cudaSuccess && cudaGraphInstantiate(&made, graph, 0) == cudaSuccess) {
+    lane.refused = cudaGraphUpload(made, s.compute) != cudaSuccess;
+    if (lane.refused) cudaGraphExecDestroy(made);
+    else lane.graph = made;
   }
   if (graph != nullptr) cudaGraphDestroy(graph);
   cudaGetLastError();
+}
+
+void replay(Lane& lane) {
+  Stream& s = stream();
+  announce(op_number("a replayed training step"));
+  if (cudaGraphLaunch(lane.graph, s.compute) == cudaSuccess) {
+    s.replayed++;
+    return;
+  }
+  // Nothing of it ran, so its commands must; a device that is lost says so again.
+  cudaGetLastError();
+  cudaGraphExecDestroy(lane.graph);
+  lane.graph = nullptr;
+  execute_log(lane.log.data(), lane.log.size(), false);
 }
 
 void end_epoch() {
@@ -275,34 +303,40 @@ void begin_step() {
   s.lane = 1 - s.lane;
   s.log.clear();
   s.position = s.uploads = 0;
-  s.lane_free = false;
+  s.lane_free = s.waited = false;
   s.mode = s.lanes[s.lane].graph != nullptr ? Mode::kReplaying : Mode::kLogging;
+}
+
+void complete_step(Lane& lane) {
+  Stream& s = stream();
+  if (s.mode == Mode::kReplaying && s.position == lane.log.size()) return replay(lane);
+  stop_replaying();
+  const bool repeated = !s.log.empty() && s.log == lane.log;
+  lane.log.swap(s.log);
+  if (!repeated) lane.refused = false;
+  else if (!lane.refused && !s.waited) capture(lane);
 }
 
 void end_step() {
   Stream& s = stream();
   if (s.mode == Mode::kOutside) return;  // one that began while calls were timed one by one
   Lane& lane = s.lanes[s.lane];
-  try {
-    if (s.mode == Mode::kReplaying && s.position != lane.log.size()) stop_replaying();
-  } catch (...) {
+  const auto close = [&] {  // after a failure, too: what was enqueued reads its staging up to here
     s.mode = Mode::kOutside;
+    check_cuda(cudaEventRecord(lane.done, s.compute), "event");
+    lane.used = true;
+    end_epoch();
+  };
+  try {
+    complete_step(lane);
+  } catch (...) {
+    try {
+      close();
+    } catch (const Error&) {  // the first one says more
+    }
     throw;
   }
-  const Mode mode = s.mode;
-  s.mode = Mode::kOutside;
-  if (mode == Mode::kReplaying) {
-    announce(op_number("a replayed training step"));
-    check_cuda(cudaGraphLaunch(lane.graph, s.compute), "replay");
-    s.replayed++;
-  } else {
-    const bool repeated = !s.log.empty() && s.log == lane.log;
-    lane.log.swap(s.log);
-    if (repeated) capture(lane);
-  }
-  check_cuda(cudaEventRecord(lane.done, s.compute), "event");
-  lane.used = true;
-  end_epoch();
+  close();
 }
 
 // Staging memory of the running step's next upload, which the last step of this lane has read.
@@ -325,13 +359,21 @@ void* step_staging(size_t bytes) {
 void report_bad_id() {
   Stream& s = stream();
   volatile uint32_t* words = s.words;
-  if (words == nullptr || words[0] != 2) return;
+  if (words == nullptr || words[0] == 0) return;
   const uint32_t op = words[1], limit = words[5];
   const auto id = int32_t(words[2]);
   const uint64_t place = words[3] | uint64_t{words[4]} << 32;
   words[0] = 0;
+  check_cuda(cudaMemsetAsync(s.taken, 0, sizeof *s.taken, s.compute), "id check");
   fail(RS_INVALID, "%s: id %d at %llu is outside 0…%d", op < s.ops.size() ? s.ops[op] : "an op", id,
        static_cast<unsigned long long>(place), int(limit) - 1);
+}
+
+// Whether a call was refused before anything was enqueued, so that it is no other op's fault.
+bool is_refusal(cudaError_t status) {
+  return status == cudaErrorInvalidValue || status == cudaErrorInvalidConfiguration ||
+         status == cudaErrorLaunchOutOfResources || status == cudaErrorInvalidDeviceFunction ||
+         status == cudaErrorNoKernelImageForDevice;
 }
 
 }  // namespace
@@ -341,6 +383,7 @@ void check_cuda(cudaError_t status, const char* what) {
   cudaGetLastError();
   const char* text = cudaGetErrorString(status);
   if (status == cudaErrorMemoryAllocation) fail(RS_OUT_OF_MEMORY, "out of memory (%s): %s", what, text);
+  if (is_refusal(status)) fail(RS_INTERNAL, "%s was refused: %s (%s)", what, text, cudaGetErrorName(status));
   const Stream& s = stream();
   // Errors of work that ran come with whatever call is next.
   const uint32_t op = s.words != nullptr ? *static_cast<const volatile uint32_t*>(s.words + 8) : UINT32_MAX;
@@ -358,6 +401,8 @@ void stream_open() {
   check_cuda(cudaHostAlloc(reinterpret_cast<void**>(&s.words), 64, cudaHostAllocMapped), "pinned memory");
   std::memset(s.words, 0, 64);
   s.words[8] = UINT32_MAX;
+  check_cuda(cudaMalloc(reinterpret_cast<void**>(&s.taken), sizeof *s.taken), "memory");
+  check_cuda(cudaMemsetAsync(s.taken, 0, sizeof *s.taken, s.compute), "id check");
 }
 
 int64_t stream_replayed() { return stream().replayed; }
@@ -374,23 +419,21 @@ void stream_step(bool begin) {
 }
 
 void stream_wait() {
-  stop_replaying();
+  catch_up();
   check_cuda(cudaStreamSynchronize(stream().compute), "wait");
   report_bad_id();
 }
 
 bool stream_settle() noexcept {
   try {
-    stop_replaying();
+    catch_up();
   } catch (...) {
     return false;  // the next call that waits finds the device as it is
   }
   return cudaStreamSynchronize(stream().compute) == cudaSuccess;
 }
 
-void stream_before_free() {
-  stop_replaying();
-}
+void stream_before_free() { catch_up(); }
 
 void stream_upload(void* target, const void* source, size_t bytes) {
   Stream& s = stream();
@@ -426,7 +469,7 @@ void stream_download(void* target, const void* source, size_t bytes, uint64_t ep
     report_bad_id();
     return;
   }
-  stop_replaying();
+  catch_up();
   check_cuda(cudaMemcpyAsync(target, source, bytes, cudaMemcpyDeviceToHost, s.compute), "download");
   check_cuda(cudaStreamSynchronize(s.compute), "wait");
   report_bad_id();
@@ -437,7 +480,7 @@ void stream_download(void* target, const void* source, size_t bytes, uint64_t ep
 void enqueue_kernel(const void* kernel, const Launch& shape, const void* const* values, const size_t* sizes,
                     int count) {
   Stream& s = stream();
-  if (shape.shared > 48 * 1024 && s.raised.insert(kernel).second) {
+  if (shape.shared > 48 * 1024 && s.raised.count(kernel) == 0) {
     int limit = 0, device = 0;
     check_cuda(cudaGetDevice(&device), "device");
     check_cuda(cudaDeviceGetAttribute(&limit, cudaDevAttrMaxSharedMemoryPerBlockOptin, device), "device");
@@ -445,6 +488,7 @@ void enqueue_kernel(const void* kernel, const Launch& shape, const void* const* 
     check_cuda(cudaFuncGetAttributes(&attributes, kernel), "kernel");
     check_cuda(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                     limit - int(attributes.sharedSizeBytes)), "shared memory");
+    s.raised.insert(kernel);
   }
   begin_command(Kind::kKernel);
   const KernelCall call{kernel,
@@ -482,11 +526,11 @@ void enqueue_product(const PreparedProduct& product) {
 }
 
 cudaStream_t compute_stream() {
-  stop_replaying();
+  catch_up();
   return stream().compute;
 }
 
-IdCheck id_check() { return {stream().words, stream().op}; }
+IdCheck id_check() { return {stream().words, stream().taken, stream().op}; }
 
 void synchronize() { stream_wait(); }
 

@@ -19,7 +19,7 @@ constexpr int64_t kColumnBlocks = 1056;  // that sums over rows aim at: 8 for ea
 // Where sums go: float32 or bfloat16, each times `scale`.
 struct SumOutput {
   void* data;
-  int32_t dtype;
+  int64_t dtype;  // these are kernels' parameters, which have no gaps: see gpu.h
   double scale;
 #ifdef __CUDACC__
   __device__ void store(int64_t i, double sum) const {
@@ -36,8 +36,7 @@ struct SumOutput {
 template <class T>
 struct Elements {
   const T* x;
-  int64_t c;
-  bool wide;
+  int64_t c, wide;
   using Raw = Group<T, 8>;
   static constexpr int kInFlight = 4;
   __device__ void load(Raw& raw, int64_t row, int64_t column, int count) const {
