@@ -1,5 +1,5 @@
 // The op rs_matmul: operands of either type, by the kernel that fits their sizes. Where a is not transposed nothing
-// here asks for M, so that a row of c has the same bits in every batch.
+// here asks for M or for the length of the batch, so that a row of c has the same bits in every batch.
 #include <algorithm>
 
 #include "convert.h"
@@ -12,6 +12,7 @@ void matmul(Tensor* c, const Tensor* a, const Tensor* b, const Tensor* aux, int3
             int32_t k, bool trans_a, bool trans_b, bool batch_b, int32_t epilogue) {
   const bool tall = !trans_a && !batch_b;  // the whole batch is one product
   const int64_t rows = tall ? int64_t{batch} * m : m;
+  const bool batched = !trans_a && batch_b;
   const int32_t items = tall ? 1 : batch;
   count_operations(2.0 * double(items) * double(rows) * n * k);
 
@@ -24,12 +25,12 @@ void matmul(Tensor* c, const Tensor* a, const Tensor* b, const Tensor* aux, int3
                          c->dtype, a->dtype, b->dtype, items,
                          n,        k,        epilogue, trans_a,
                          trans_b,  a->dtype != b->dtype, 1, beta};
-  if (skinny_product(any)) return;
+  if (!batched && skinny_product(any)) return;
 
   Product p{};
   p.c = c->data, p.a = a->data, p.b = b->data, p.add = any.aux;
   p.c_type = c->dtype, p.type = half ? RS_BF16 : RS_F32;
-  p.batch = items, p.n = n, p.k = k;
+  p.batch = items, p.batched = batched, p.n = n, p.k = k;
   p.stride_a = stride_a, p.stride_b = stride_b, p.stride_c = stride_c;
   // Longer sums are those over the rows of a batch: gradients of weights, whose algorithm may depend on all sizes.
   // Below, a transposed a is brought into rows first, or its rows' bits would depend on how many there are.
@@ -48,7 +49,7 @@ void matmul(Tensor* c, const Tensor* a, const Tensor* b, const Tensor* aux, int3
   } else if (half) {
     p.a = bf16_elements(a, spare_a);
   }
-  if (half && !trans_b && !p.trans_a && items == 1 && has_hopper_kernels()) {
+  if (half && !trans_b && !p.trans_a && !batched && items == 1 && has_hopper_kernels()) {
     p.b = bf16_transposed(b, k, n, spare_b);  // the form that hopper_product takes
     p.trans_b = true;
   } else if (half) {

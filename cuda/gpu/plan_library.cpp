@@ -82,7 +82,12 @@ std::vector<lt::Algorithm> ask_heuristic(const Product& p) {
 
 }  // namespace
 
-Product representative(const Product& p) { return is_exact(p) ? p : with_rows(p, p.batch > 1 ? 1024 : 16384); }
+Product representative(const Product& p) {
+  if (is_exact(p)) return p;
+  Product some = p;
+  some.batch = representative_batch(p);
+  return with_rows(some, some.batch > 1 ? 1024 : 16384);
+}
 
 // A row-major matrix is the transposed one in columns, so c = a·b is asked for as cᵀ = bᵀ·aᵀ: the library's first
 // operand is b. What is made here stays: there is one for each shape, and a few for each choice.

@@ -10,9 +10,12 @@ namespace rs::gpu {
 
 constexpr size_t kPlanWorkspace = size_t{32} << 20;  // bytes, at most: what NVIDIA advises for sm_90
 
-// Whether M may take part in the choice of the algorithm.
+// Whether M and the batch may take part in the choice of the algorithm.
 inline bool is_exact(const Product& p) { return p.trans_a || p.exact; }
-// The product that stands for all M where the algorithm may not depend on it: as many rows as fill the device.
+// The batch that an algorithm is chosen for.
+inline int32_t representative_batch(const Product& p) { return p.batched && !is_exact(p) ? 64 : p.batch; }
+// The product that stands for all M, and for all batches, where the algorithm may not depend on them: as many rows as
+// fill the device.
 Product representative(const Product& product);
 // Everything of a plan but the algorithm.
 ProductPlan describe(const Product& product);

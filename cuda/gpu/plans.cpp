@@ -14,7 +14,7 @@ auto key(const PlanShape& s) {
   return std::tie(s.type, s.c_type, s.trans_a, s.trans_b, s.batch, s.m, s.n, s.k, s.add, s.one_a, s.one_b);
 }
 auto key(const KernelShape& s) { return std::tie(s.c_type, s.n, s.k, s.epilogue); }
-auto key(const ExactShape& s) { return std::tie(s.shape, s.m, s.stride_a, s.stride_b, s.stride_c); }
+auto key(const ExactShape& s) { return std::tie(s.shape, s.batch, s.m, s.stride_a, s.stride_b, s.stride_c); }
 
 }  // namespace
 
@@ -30,8 +30,9 @@ Plans& plans() {
 namespace {
 
 PlanShape shape_of(const Product& p) {
-  return {p.type, p.c_type, p.trans_a, p.trans_b, p.batch, is_exact(p) ? p.m : 0, p.n, p.k, p.beta != 0,
-          p.batch > 1 && p.stride_a == 0, p.batch > 1 && p.stride_b == 0};
+  const int32_t batch = representative_batch(p);
+  return {p.type, p.c_type, p.trans_a, p.trans_b, batch, is_exact(p) ? p.m : 0, p.n, p.k, p.beta != 0,
+          batch > 1 && p.stride_a == 0, batch > 1 && p.stride_b == 0};
 }
 
 PlanChoice choose(const Product& p) {
@@ -68,7 +69,7 @@ int32_t rows_at_once(const Product& p) {
 const ProductPlan* find_plan(const Product& p) {
   Plans& all = plans();
   const PlanShape shape = shape_of(p);
-  const ExactShape exact{shape, p.m, p.batch > 1 ? p.stride_a : 0, p.batch > 1 ? p.stride_b : 0,
+  const ExactShape exact{shape, p.batch, p.m, p.batch > 1 ? p.stride_a : 0, p.batch > 1 ? p.stride_b : 0,
                          p.batch > 1 ? p.stride_c : 0};
   if (const auto known = all.made.find(exact); known != all.made.end()) return known->second;
   auto chosen = all.choices.find(shape);

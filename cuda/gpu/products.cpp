@@ -94,7 +94,8 @@ void large_product(const Product& given, int32_t epilogue) {
   p.add = at_aligned(p.add, c_size * size_t(c_count), spare_add);
   if (!aligned(p.c)) p.c = spare_c.emplace(c_size * size_t(c_count)).data();
 
-  const bool plain = p.batch == 1 && !p.trans_a && p.trans_b && p.type == RS_BF16 && p.alpha == 1 && !p.exact;
+  const bool plain =
+      p.batch == 1 && !p.batched && !p.trans_a && p.trans_b && p.type == RS_BF16 && p.alpha == 1 && !p.exact;
   const HopperProduct own{p.c, static_cast<const bf16*>(p.a), static_cast<const bf16*>(p.b), p.add, p.c_type, p.m, p.n,
                           p.k, p.beta != 0 ? int32_t(RS_EPILOGUE_ADD_AUX) : epilogue};
   if (plain && (p.beta == 0 || p.beta == 1) && has_hopper_kernels() && hopper_product_supports(own) &&

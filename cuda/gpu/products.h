@@ -11,8 +11,9 @@ namespace rs::gpu {
 // with trans_b, b stored as [N,K]. Strides are between matrices of the batch, in elements (0: the same matrix again);
 // `add` has c's type and strides and may be c. Types are RS_F32 or RS_BF16, a and b alike. Leading dimensions are those
 // of whole matrices.
-// Without trans_a a row of c has the same bits for every M, unless `exact` lets M choose the algorithm, too: what is no
-// activation and of few sizes, such as an optimizer's matrices, is faster that way. With trans_a M always does.
+// Without trans_a a row of c has the same bits for every M, and with `batched` for every batch, unless `exact` lets
+// sizes choose the algorithm, too: what is no activation and of few sizes, such as an optimizer's matrices, is faster that
+// way. With trans_a they always do.
 struct Product {
   void* c;
   const void *a, *b;
@@ -22,7 +23,7 @@ struct Product {
   bool trans_a = false, trans_b = false;
   int64_t stride_a = 0, stride_b = 0, stride_c = 0;
   float alpha = 1, beta = 0;
-  bool exact = false;
+  bool exact = false, batched = false;
 };
 void multiply(const Product& product);  // counts no operations
 

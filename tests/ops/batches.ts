@@ -37,6 +37,21 @@ function product(n: number, k: number, transB: boolean, transA: boolean): (rows:
   };
 }
 
+/** A row is an item of the batch here, with a right operand of its own. */
+function items(n: number, k: number): (rows: readonly number[]) => Batch {
+  return (rows) => ({
+    op: "rs_matmul",
+    args: [
+      { out: rows.length * n },
+      { in: data(rows, k, 1) },
+      { in: data(rows, n * k, 2) },
+      null,
+      ...[rows.length, 1, n, k, 0, 0, 1, 0],
+    ],
+    widths: [n],
+  });
+}
+
 const c = 75, t = 37, h = 3, g = 1, d = 20, v = 130;
 const weight = new Random(3100).normal(c),
   head = new Random(3101).normal(v * c),
@@ -49,6 +64,8 @@ export const batches: Record<string, (rows: readonly number[]) => Batch> = {
   "matmul, narrow": product(5, 33, false, false),
   "matmul, wide": product(203, 130, true, false),
   "matmul, long": product(40, 1500, false, false),
+  "matmul, items": items(40, 256),
+  "matmul, narrow items": items(4, 256),
   "matmul, a transposed": product(70, 65, false, true),
   "softmax": (rows) => ({
     op: "rs_softmax_forward",
