@@ -218,10 +218,11 @@ RS_API rs_status rs_tensor_upload(rs_tensor x, double offset, const void* source
   RS_RUN("tensor_upload", [&] {
     const Span span = span_of(x, offset, source, source_bytes);
     Storage* storage = span.tensor->storage;
-    if (span.bytes == storage->bytes) storage->pending_zero = false;
-    else settle_zero(storage);
+    const bool whole_block = span.bytes == storage->bytes;
+    if (!whole_block) settle_zero(storage);
+    mark_written(storage);  // also where the upload fails half-way
     if (span.bytes > 0) device_upload(span.start, source, span.bytes);
-    mark_written(storage);
+    if (whole_block) storage->pending_zero = false;
   });
 }
 

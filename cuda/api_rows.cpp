@@ -340,6 +340,7 @@ RS_API rs_status rs_linear_rope_rms_norm_forward(rs_tensor y, rs_tensor rstd, rs
     require_positions(b, t, h, d);
     require_size(c, "c", 1);
     require_eps(eps);
+    if (int64_t{h} * d > INT32_MAX) fail(RS_INVALID, "h·d must be below 2^31, is %" PRId64, int64_t{h} * d);
     const int64_t count = product({b, t, h, d});
     Arguments args;
     Tensor* to = args.out(y, "y", count, kActivation);

@@ -85,7 +85,7 @@ bool fits_tensor_cores(const Tensor* q, const AttentionShape& s) {
 }
 // The copy engine takes strides below 2^40 bytes.
 bool fits_hopper(const AttentionShape& s) {
-  return has_hopper_kernels() && int64_t{s.t} * s.h * s.d * int64_t{sizeof(bf16)} < int64_t{1} << 40;
+  return has_hopper_kernels() && s.h < 65536 && int64_t{s.t} * s.h * s.d * int64_t{sizeof(bf16)} < int64_t{1} << 40;
 }
 
 // Query–key pairs of one head: exact, so that the count does not depend on the build.

@@ -284,7 +284,7 @@ attention_key_value_gradient_plain_kernel(T* dk, T* dv, const float* delta, cons
 Launch shape_of(const AttentionShape& s, int heads, int wide, int mine, int theirs) {
   const int columns = 32 * wide;
   const int64_t blocks = ceil_div(s.d, columns) * ceil_div(s.t, rows) * heads * s.b;
-  return {dim3(unsigned(blocks)), dim3(warps * 32),
+  return {grid_of(blocks), dim3(warps * 32),
           size_t(mine * rows * columns + theirs * others * (columns + 1)) * sizeof(float)};
 }
 

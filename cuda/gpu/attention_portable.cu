@@ -234,7 +234,7 @@ attention_query_gradient_mma_kernel(bf16* dq, const float* delta, const bf16* dy
 
 template <int D>
 static void forward(bf16* y, float* lse, const bf16* q, const bf16* k, const bf16* v, const AttentionShape& s) {
-  const Launch shape{dim3(unsigned(ceil_div(s.t, query_rows) * s.h * s.b)), dim3(warps * 32),
+  const Launch shape{grid_of(ceil_div(s.t, query_rows) * s.h * s.b), dim3(warps * 32),
                      size_t(query_rows + 2 * forward_keys) * D * 2};
   launch(attention_forward_mma_kernel<D>, shape, y, lse, q, k, v, s);
 }
@@ -247,7 +247,7 @@ void portable_attention_forward(bf16* y, float* lse, const bf16* q, const bf16* 
 template <int D>
 static void query_gradient(bf16* dq, const float* delta, const bf16* dy, const float* lse, const bf16* q, const bf16* k,
                            const bf16* v, const AttentionShape& s) {
-  const Launch shape{dim3(unsigned(ceil_div(s.t, query_rows) * s.h * s.b)), dim3(warps * 32),
+  const Launch shape{grid_of(ceil_div(s.t, query_rows) * s.h * s.b), dim3(warps * 32),
                      size_t(2 * query_rows + 4 * gradient_keys) * D * 2};
   launch(attention_query_gradient_mma_kernel<D>, shape, dq, delta, dy, lse, q, k, v, s);
 }

@@ -117,7 +117,7 @@ attention_key_value_gradient_mma_kernel(bf16* dk, bf16* dv, const float* delta, 
 template <int D>
 static void key_value_gradient(bf16* dk, bf16* dv, const float* delta, const bf16* dy, const float* lse, const bf16* q,
                                const bf16* k, const bf16* v, const AttentionShape& s) {
-  const Launch shape{dim3(unsigned(ceil_div(s.t, key_rows) * s.g * s.b)), dim3(warps * 32),
+  const Launch shape{grid_of(ceil_div(s.t, key_rows) * s.g * s.b), dim3(warps * 32),
                      size_t(2 * key_rows + 4 * queries) * D * 2 + 4 * queries * sizeof(float)};
   launch(attention_key_value_gradient_mma_kernel<D>, shape, dk, dv, delta, dy, lse, q, k, v, s);
 }
