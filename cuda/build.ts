@@ -183,8 +183,9 @@ async function build(home: string, device: Device, onProgress: (line: string) =>
     const quiet = () => {};
     const configure = ["-S", source, "-B", folder, ...flags];
     let result = await runProgram("cmake", configure, quiet);
-    if (!result.success && /CMakeCache\.txt/.test(result.output)) {
-      await Deno.remove(folder, { recursive: true }); // made by another CMake or at another place
+    // Made by another CMake or at another place; or with another nvcc, for which CMake drops all flags and goes on.
+    if (/CMakeCache\.txt|require your cache to be deleted/.test(result.output)) {
+      await Deno.remove(folder, { recursive: true });
       result = await runProgram("cmake", configure, quiet);
     }
     if (!result.success) throw explain(result.output);

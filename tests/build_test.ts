@@ -129,6 +129,22 @@ Deno.test("the CUDA build gets the architectures of this machine's GPUs that nvc
   }
 });
 
+Deno.test("a build folder that CMake made with another compiler is made anew, with all flags", skip, async () => {
+  using at = place({
+    configure: `if [ -e "$folder/CMakeCache.txt" ]; then
+      echo "You have changed variables that require your cache to be deleted." >&2
+      echo "CXX changed" > "$folder/CMakeCache.txt"
+    else mkdir -p "$folder" && echo whole > "$folder/CMakeCache.txt"; fi`,
+    build: 'cp "$folder/CMakeCache.txt" "$folder/libresearchswarm_cpu.so"',
+  });
+  for (let time = 0; time < 2; time++) {
+    const { code, stdout } = await build(at);
+    assert.equal(code, 0);
+    assert.equal(await Deno.readTextFile(stdout[0]), "whole\n");
+    await Deno.remove(stdout[0]);
+  }
+});
+
 for (
   const [what, cmake, expected] of [
     ["no C++ compiler", {
