@@ -188,7 +188,10 @@ async function build(home: string, device: Device, onProgress: (line: string) =>
       await Deno.remove(folder, { recursive: true });
       result = await runProgram("cmake", configure, quiet);
     }
-    if (!result.success) throw explain(result.output);
+    if (!result.success) {
+      await Deno.remove(folder, { recursive: true }); // it remembers a compiler that does not work, whatever CXX says next
+      throw explain(result.output);
+    }
     let shown = -1;
     const jobs = String(navigator.hardwareConcurrency);
     result = await runProgram("cmake", ["--build", folder, "--target", device, "--parallel", jobs], (line) => {

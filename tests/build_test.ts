@@ -50,6 +50,7 @@ async function build(
   { home, bin }: Place,
   args: string[] = [],
   flags = ["--allow-read", "--allow-write", "--allow-run=cmake"],
+  env: Record<string, string> = {},
 ) {
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: [
@@ -60,7 +61,7 @@ async function build(
       script,
       ...(args.length > 0 ? args : ["--home", home, "--device", "cpu"]),
     ],
-    env: { PATH: `${bin}:/bin:/usr/bin`, NO_COLOR: "1" },
+    env: { PATH: `${bin}:/bin:/usr/bin`, NO_COLOR: "1", ...env },
   }).output();
   const text = (bytes: Uint8Array<ArrayBuffer>) => new TextDecoder().decode(bytes).trim().split("\n");
   return { code, stdout: text(stdout), stderr: text(stderr) };
@@ -143,6 +144,19 @@ Deno.test("a build folder that CMake made with another compiler is made anew, wi
     assert.equal(await Deno.readTextFile(stdout[0]), "whole\n");
     await Deno.remove(stdout[0]);
   }
+});
+
+Deno.test("a compiler that is named after another one did not work is used", skip, async () => {
+  using at = place({
+    // CMake asks CXX the first time only.
+    configure:
+      `if [ ! -e "$folder/CMakeCache.txt" ]; then mkdir -p "$folder" && echo "$CXX" > "$folder/CMakeCache.txt"; fi
+  if grep -q broken "$folder/CMakeCache.txt"; then echo "is not able to compile a simple test program" >&2; exit 1; fi`,
+  });
+  const broken = await build(at, undefined, undefined, { CXX: "broken" });
+  assert.match(broken.stderr.at(-1)!, /^no working C\+\+ compiler was found: .* or name one in CXX$/);
+  const { code, stderr } = await build(at, undefined, undefined, { CXX: "works" });
+  assert.equal(code, 0, stderr.join("\n"));
 });
 
 for (
