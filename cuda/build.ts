@@ -112,21 +112,28 @@ function explainFile(cause: unknown, home: string): unknown {
 }
 
 /**
- * Where nvcc is: on the PATH, or where CUDA's own installer puts it.
+ * Where nvcc is: on the PATH, or where CUDA's own installer puts it; the first that is new enough.
  * @throws BuildError when there is none
  */
 export async function findCudaCompiler(): Promise<string> {
+  const wanted = "the CUDA build needs the CUDA toolkit, 12.5 or newer";
+  let problem = `nvcc was not found: ${wanted}`;
   for (const path of ["nvcc", "/usr/local/cuda/bin/nvcc"]) {
     try {
-      const child = new Deno.Command(path, { args: ["--version"], stdin: "null", stdout: "null", stderr: "null" });
-      if ((await child.output()).success) return path;
+      const child = new Deno.Command(path, { args: ["--version"], stdin: "null", stdout: "piped", stderr: "null" });
+      const { success, stdout } = await child.output();
+      if (!success) continue;
+      const [, major, minor] = /release (\d+)\.(\d+)/.exec(new TextDecoder().decode(stdout)) ?? [];
+      const tooOld = Number(major) < 12 || (major === "12" && Number(minor) < 5);
+      if (!tooOld) return path;
+      problem = `${path} is of CUDA ${major}.${minor}: ${wanted}`;
     } catch (error) {
       if (error instanceof Deno.errors.NotCapable && path === "nvcc") {
         throw new BuildError("building for CUDA needs the permission --allow-run=nvcc", "", { cause: error });
       }
     }
   }
-  throw new BuildError("nvcc was not found: the CUDA build needs the CUDA toolkit, 12.5 or newer");
+  throw new BuildError(problem);
 }
 
 /** What a program prints, or "" where it is missing, forbidden or fails. */
