@@ -14,7 +14,7 @@ globalThis.addEventListener("unload", () => Deno.removeSync(bench.folder, { recu
 function taskFlags(): string[] {
   const task: string = JSON.parse(Deno.readTextFileSync(join(root, "deno.json"))).tasks.train;
   const flags = task.replace(/^unset [A-Z_ ]+ && /, "")
-    .replace("$(deno eval 'console.log(Deno.execPath())')", Deno.execPath()).split(" ");
+    .replace("$(deno eval 'console.log(Deno.execPath())')", Deno.execPath()).replaceAll('"', "").split(" ");
   if (flags[0] !== "deno" || flags.at(-1) !== "trainer/run/train_cli.ts") throw new Error(`unexpected task: ${task}`);
   if (flags.includes("-A") || flags.includes("--allow-all")) throw new Error("the task grants everything");
   return flags.slice(1, -1);

@@ -1,0 +1,32 @@
+/** The tasks of deno.json as a shell runs them: odd places, and what is missing in the environment. */
+import assert from "node:assert/strict";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+
+/** Runs a task; an empty variable is as good as none. */
+async function task(args: string[], env: Record<string, string>, deno = Deno.execPath()) {
+  const { code, stdout, stderr } = await new Deno.Command(deno, {
+    args: ["task", "--quiet", ...args],
+    cwd: root,
+    env: { NO_COLOR: "1", PATH: `${dirname(deno)}:/usr/bin:/bin`, ...env },
+  }).output();
+  const [out, err] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes).trim());
+  return { code, out, err };
+}
+
+Deno.test("a deno below a folder with spaces runs the tasks that start processes", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "a folder " });
+  try {
+    const deno = join(folder, "deno");
+    await Deno.copyFile(Deno.execPath(), deno);
+    for (const name of ["train", "overnight", "demo"]) {
+      const { code, out, err } = await task([name, "--help"], {}, deno);
+      assert.equal(code, 0, err);
+      assert.match(out, new RegExp(`usage: deno task ${name} `));
+    }
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
