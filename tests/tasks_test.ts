@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import "./_library.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 
@@ -15,6 +16,16 @@ async function task(args: string[], env: Record<string, string>, deno = Deno.exe
   const [out, err] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes).trim());
   return { code, out, err };
 }
+
+Deno.test("without any home folder each task says what to set, in one line", async () => {
+  const { DENO_DIR, HOME } = Deno.env.toObject();
+  const env = { RESEARCHSWARM_HOME: "", XDG_CACHE_HOME: "", HOME: "", DENO_DIR: DENO_DIR ?? `${HOME}/.cache/deno` };
+  for (const args of ["build", "device", "tune", "prepare", "train", "bench train", "overnight"]) {
+    const { code, err } = await task(args.split(" "), env);
+    assert.equal(code, 1);
+    assert.match(err, /^([a-z ]+: )?there is no home folder: set RESEARCHSWARM_HOME to a folder [^\n]*$/, args);
+  }
+});
 
 Deno.test("a deno below a folder with spaces runs the tasks that start processes", async () => {
   const folder = await Deno.makeTempDir({ prefix: "a folder " });

@@ -123,23 +123,18 @@ function parse(args: readonly string[]): Values {
 /** A pattern or folder as seen from where the user stands, since the work is done elsewhere. */
 const absolute = (path: string): string => resolve(Deno.cwd(), path);
 
-/** The device that was asked for, "" for what the environment or the machine says. */
-function checkedDevice(text: string | undefined): string {
+/** What `work` returns; what it throws is the user's mistake. */
+function checked<T>(work: () => T): T {
   try {
-    if (text !== undefined) parseDevice(text);
+    return work();
   } catch (error) {
-    throw new SessionError((error as Error).message);
+    throw new SessionError((error as Error).message, { cause: error });
   }
-  return text ?? "";
 }
 
 function settingsOf(values: Values): SessionSettings {
-  let preset;
-  try {
-    preset = presetOf(values.preset ?? defaultPreset("cpu"));
-  } catch (error) {
-    throw new SessionError((error as Error).message);
-  }
+  const preset = checked(() => presetOf(values.preset ?? defaultPreset("cpu")));
+  if (values.device !== undefined) checked(() => parseDevice(values.device!));
   if (values.source !== undefined && values.data !== undefined) {
     throw new SessionError("--source and --data exclude each other");
   }
@@ -155,7 +150,7 @@ function settingsOf(values: Values): SessionSettings {
     decide: oneOf("decide", values.decide ?? "greedy", Object.keys(decisionRules)),
     seed: number("seed", values.seed, 0, 2 ** 32 - 1, true) ?? 42,
     budgetSeconds: number("seconds", values.seconds, 0.1, 1e6) ?? preset.budgetSeconds,
-    device: checkedDevice(values.device),
+    device: values.device ?? "",
     threads: number("threads", values.threads, 1, 4096, true),
     hours: number("hours", values.hours, 0, 1e4) ?? (experiments === null ? 8 : null),
     experiments,
@@ -179,7 +174,7 @@ async function open(
   command: Command,
   options: OpenOptions,
 ): Promise<{ tag: string; session: OpenSession }> {
-  const home = resolveHome();
+  const home = checked(resolveHome);
   const checkout = fileURLToPath(new URL("../..", import.meta.url)).replace(/\/$/, "");
   requirePermissions("overnight", [
     { name: "read", value: home },
