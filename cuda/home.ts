@@ -7,9 +7,18 @@ import { join, resolve } from "node:path";
 /**
  * The folder named by `RESEARCHSWARM_HOME`, else `$XDG_CACHE_HOME/researchswarm`, else `~/.cache/researchswarm`
  * (`~/Library/Caches/researchswarm` on macOS). It need not exist yet.
- * @throws Error when the environment may not be read or names no place.
+ * @throws Error when the environment may not be read, names no place, or one that permissions cannot name.
  */
 export function resolveHome(): string {
+  const home = namedHome();
+  // A comma parts the value of Deno's flags, and nothing escapes it.
+  if (home.includes(",")) {
+    throw new Error(`set RESEARCHSWARM_HOME to a folder without a comma in its path, not ${home}`);
+  }
+  return home;
+}
+
+function namedHome(): string {
   const read = (name: string): string | undefined => {
     try {
       return Deno.env.get(name) || undefined;

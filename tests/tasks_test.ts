@@ -1,8 +1,8 @@
 /** The tasks of deno.json as a shell runs them: odd places, and what is missing in the environment. */
 import assert from "node:assert/strict";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import "./_library.ts";
+import { testLibraryPath } from "./_library.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 
@@ -16,6 +16,26 @@ async function task(args: string[], env: Record<string, string>, deno = Deno.exe
   const [out, err] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes).trim());
   return { code, out, err };
 }
+
+Deno.test("a home folder with a space is one folder, and one with a comma is refused", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const home = join(folder, "a home");
+    const library = join(home, "lib", basename(dirname(testLibraryPath)), basename(testLibraryPath));
+    await Deno.mkdir(dirname(library), { recursive: true });
+    await Deno.copyFile(testLibraryPath, library);
+    const { code, out, err } = await task(["device", "--device", "cpu"], { RESEARCHSWARM_HOME: home });
+    assert.equal(code, 0, err);
+    assert.equal(JSON.parse(out).libraryPath, library);
+    const comma = await task(["device"], { RESEARCHSWARM_HOME: "/a,b" });
+    assert.deepEqual([comma.code, comma.err], [
+      1,
+      "set RESEARCHSWARM_HOME to a folder without a comma in its path, not /a,b",
+    ]);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
 
 Deno.test("without any home folder each task says what to set, in one line", async () => {
   const { DENO_DIR, HOME } = Deno.env.toObject();

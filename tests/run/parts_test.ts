@@ -168,7 +168,7 @@ Deno.test("a recorded clock is read strictly", () => {
 });
 
 Deno.test("children start with the flags of the design and nothing else", () => {
-  equal(childArguments("worker.ts", { ffi: "/l,ib.so", read: ["/code/cuda", "/run"], write: ["/run"] }), [
+  equal(childArguments("worker.ts", { ffi: "/lib.so", read: ["/code/cuda", "/run"], write: ["/run"] }), [
     "run",
     "--quiet",
     "--no-prompt",
@@ -178,11 +178,16 @@ Deno.test("children start with the flags of the design and nothing else", () => 
     "--no-config",
     "--no-lock",
     "--no-check",
-    "--allow-ffi=/l,,ib.so",
+    "--allow-ffi=/lib.so",
     "--allow-read=/code/cuda,/run",
     "--allow-write=/run",
     "worker.ts",
   ]);
+  // Deno reads two commas as an empty path between two others.
+  throws(
+    () => childArguments("worker.ts", { ffi: "/l,ib.so", read: [], write: [] }),
+    /permissions cannot name \/l,ib.so/,
+  );
 });
 
 Deno.test("a pin sees every change but those to train.ts", async () => {

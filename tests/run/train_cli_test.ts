@@ -49,6 +49,7 @@ const mistakes: [string, string[], RegExp][] = [
   ["a clock that is none", ["--clock", "data/manifest.json"], /a clock is an array/],
   ["a folder that holds something else", ["--out", "data"], /--out .*data holds .*: name a new folder/],
   ["a folder that is a file", ["--out", "data/manifest.json"], /--out .*manifest\.json: /],
+  ["a folder that permissions cannot name", ["--data", "data", "--out", "a,b"], /permissions cannot name .*a,b: /],
   ["a data set that is none", ["--data", "code", "--steps", "1"], /code is no prepared data set/],
 ];
 

@@ -19,8 +19,12 @@ export interface ChildPermissions {
   workerOptions?: boolean;
 }
 
-/** A list of paths as a flag takes it: commas within a path are doubled. */
-const paths = (list: string[]): string => list.map((path) => path.replaceAll(",", ",,")).join(",");
+/** A list of paths as a flag takes it. @throws Error for a path that it cannot name */
+function paths(list: string[]): string {
+  const odd = list.find((path) => path.includes(","));
+  if (odd !== undefined) throw new Error(`permissions cannot name ${odd}: there must be no comma in a path`);
+  return list.join(",");
+}
 
 /** The command line of a child after the name of the program. */
 export function childArguments(script: string, permissions: ChildPermissions): string[] {
