@@ -211,6 +211,8 @@ async function build(home: string, device: Device, onProgress: (line: string) =>
     const temporary = `${target}.${crypto.randomUUID()}.tmp`;
     try {
       await Deno.copyFile(join(folder, libraryFile(device)), temporary);
+      using file = await Deno.open(temporary, { write: true });
+      await file.sync(); // or a power cut leaves the name without the content, and the name is all that is asked for
       await Deno.rename(temporary, target);
     } catch (error) {
       await Deno.remove(temporary).catch(() => {});

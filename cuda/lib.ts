@@ -94,7 +94,9 @@ export function openLibrary(path: string, options: OpenOptions = {}): Library {
     }
     // A symbol that is missing and a file that is none both end here.
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new KernelError(`${path} can't be opened (${reason}): run \`deno task build\``, 0, "open", { cause });
+    // `deno task build` builds what is absent and looks no further.
+    const remedy = /No such file/.test(reason) ? "run `deno task build`" : "remove it and run `deno task build`";
+    throw new KernelError(`${path} can't be opened (${reason}): ${remedy}`, 0, "open", { cause });
   }
   const library = guardBuffers(opened.symbols, symbols);
   const hash = library.rs_abi_hash();

@@ -96,8 +96,10 @@ Deno.test("a missing file and a file that is no library are refused in one sente
   assert.throws(() => openLibrary("/nowhere/libresearchswarm_cpu.so"), /can't be opened .*: run `deno task build`/);
   const path = await Deno.makeTempFile({ suffix: ".so" });
   try {
-    await Deno.writeTextFile(path, "no library\n");
-    assert.throws(() => openLibrary(path), /can't be opened .*: run `deno task build`/);
+    for (const text of ["no library\n", ""]) {
+      await Deno.writeTextFile(path, text);
+      assert.throws(() => openLibrary(path), /can't be opened .*: remove it and run `deno task build`/);
+    }
   } finally {
     await Deno.remove(path);
   }
