@@ -248,32 +248,31 @@ const usage =
 usage: deno task build [options]
 
   --device DEVICE   cpu or cuda: this one alone
-  --home FOLDER     where they go (default: RESEARCHSWARM_HOME, else the user's cache folder)
-  --help            this text`;
+  --help            this text
+
+They go to RESEARCHSWARM_HOME (default: the user's cache folder, researchswarm/), below lib/.`;
 
 if (import.meta.main) {
   const args = [...Deno.args];
-  let home: string | null = null;
   let only: string | null = null;
   try {
     for (let arg = args.shift(); arg !== undefined; arg = args.shift()) {
       if (arg === "--help" || arg === "-h") {
         console.log(usage);
         Deno.exit(0);
-      } else if (arg === "--home" && args.length > 0) home = args.shift()!;
-      else if (arg === "--device" && ["cpu", "cuda"].includes(args[0])) only = args.shift()!;
+      } else if (arg === "--device" && ["cpu", "cuda"].includes(args[0])) only = args.shift()!;
       else if (arg === "--device") throw new BuildError("--device needs cpu or cuda");
-      else throw new BuildError(arg === "--home" ? "--home needs a folder" : `unknown argument ${arg}, see --help`);
+      else throw new BuildError(`unknown argument ${arg}, see --help`);
     }
-    const folder = home ?? resolveHome();
-    if (only !== "cuda") console.log(await ensureLibrary(folder));
+    const home = resolveHome();
+    if (only !== "cuda") console.log(await ensureLibrary(home));
     // Asked for by name, a missing compiler is an error; else it is why there is one library.
     const compiler = only === "cpu" ? null : await findCudaCompiler().catch((error) => {
       if (only === "cuda") throw error;
       console.error(`no cuda library: ${error.message}`);
       return null;
     });
-    if (compiler !== null) console.log(await ensureLibrary(folder, { device: "cuda" }));
+    if (compiler !== null) console.log(await ensureLibrary(home, { device: "cuda" }));
   } catch (error) {
     console.error(error instanceof Error ? error.message : error);
     if (error instanceof BuildError && error.details) console.error(error.details);

@@ -53,7 +53,7 @@ function program({ bin }: Place, name: string, lines: string): void {
 
 async function build(
   { home, bin }: Place,
-  args: string[] = [],
+  args = ["--device", "cpu"],
   flags = ["--allow-read", "--allow-write", "--allow-run=cmake"],
   env: Record<string, string> = {},
 ) {
@@ -63,10 +63,11 @@ async function build(
       "--no-prompt",
       "--no-check",
       ...flags,
+      "--allow-env=RESEARCHSWARM_HOME,XDG_CACHE_HOME,HOME",
       script,
-      ...(args.length > 0 ? args : ["--home", home, "--device", "cpu"]),
+      ...args,
     ],
-    env: { PATH: `${bin}:/bin:/usr/bin`, NO_COLOR: "1", ...env },
+    env: { PATH: `${bin}:/bin:/usr/bin`, RESEARCHSWARM_HOME: home, NO_COLOR: "1", ...env },
   }).output();
   const text = (bytes: Uint8Array<ArrayBuffer>) => new TextDecoder().decode(bytes).trim().split("\n");
   return { code, stdout: text(stdout), stderr: text(stderr) };
@@ -125,7 +126,7 @@ Deno.test("the CUDA build gets the architectures of this machine's GPUs that nvc
     program(at, "nvcc", 'if [ "$1" = --list-gpu-code ]; then printf "sm_75\\nsm_80\\nsm_86\\nsm_89\\nsm_90\\n"; fi');
     program(at, "nvidia-smi", `printf '${gpus.replaceAll("\n", "\\n")}'`);
     const flags = ["--allow-read", "--allow-write", "--allow-run"];
-    const { code, stderr } = await build(at, ["--home", at.home, "--device", "cuda"], flags);
+    const { code, stderr } = await build(at, ["--device", "cuda"], flags);
     assert.equal(code, 0, stderr.join("\n"));
     assert.deepEqual(at.log().slice(0, 1), ["-S"]);
     const configured = Deno.readTextFileSync(join(at.home, "configured"));
@@ -138,7 +139,7 @@ Deno.test("an nvcc that is too old is named with its version", skip, async () =>
   const flags = ["--allow-read", "--allow-write", "--allow-run=cmake,nvcc"]; // not the one of CUDA's own installer
   for (const [version, old] of [["11.5", true], ["12.4", true], ["12.5", false], ["13.0", false]]) {
     program(at, "nvcc", `echo "Cuda compilation tools, release ${version}, V${version}.88"`);
-    const { code, stderr } = await build(at, ["--home", at.home, "--device", "cuda"], flags);
+    const { code, stderr } = await build(at, ["--device", "cuda"], flags);
     const sentence = `nvcc is of CUDA ${version}: the CUDA build needs the CUDA toolkit, 12.5 or newer`;
     assert.deepEqual([code, stderr.includes(sentence)], old ? [1, true] : [0, false], stderr.join("\n"));
   }
@@ -209,11 +210,10 @@ Deno.test("without cmake the error says what to install", skip, async () => {
       "--allow-read",
       "--allow-write",
       "--allow-run",
+      "--allow-env",
       script,
-      "--home",
-      at.home,
     ],
-    env: { PATH: at.bin, NO_COLOR: "1" },
+    env: { PATH: at.bin, RESEARCHSWARM_HOME: at.home, NO_COLOR: "1" },
   }).output();
   assert.equal(code, 1);
   assert.equal(new TextDecoder().decode(stdout), "");
@@ -225,17 +225,17 @@ Deno.test("without cmake the error says what to install", skip, async () => {
 
 Deno.test("a missing permission is named with its flag", skip, async () => {
   using at = place({});
-  const noRun = await build(at, [], ["--allow-read", "--allow-write"]);
+  const noRun = await build(at, undefined, ["--allow-read", "--allow-write"]);
   assert.equal(noRun.code, 1);
   assert.match(noRun.stderr.at(-1)!, /needs the permission --allow-run=cmake$/);
-  const noWrite = await build(at, [], ["--allow-read", "--allow-run=cmake"]);
+  const noWrite = await build(at, undefined, ["--allow-read", "--allow-run=cmake"]);
   assert.equal(noWrite.code, 1);
   assert.match(noWrite.stderr.at(-1)!, /needs read and write access: --allow-read --allow-write=/);
 });
 
 Deno.test("a home that can't be a folder is named", skip, async () => {
   using at = place({});
-  const { code, stderr } = await build(at, ["--home", join(at.bin, "cmake", "home")]);
+  const { code, stderr } = await build({ ...at, home: join(at.bin, "cmake", "home") });
   assert.equal(code, 1);
   assert.match(stderr.at(-1)!, /bin\/cmake\/home can't be written .*: set RESEARCHSWARM_HOME to a folder that can$/);
 });
@@ -245,10 +245,10 @@ Deno.test("--help explains, and an unknown argument is refused", skip, async () 
   const help = await build(at, ["--help"]);
   assert.equal(help.code, 0);
   assert.match(help.stdout.join("\n"), /usage: deno task build/);
-  for (const args of [["--what"], ["--home"], ["file"]]) {
+  for (const args of [["--what"], ["--home", "x"], ["--device"], ["file"]]) {
     const { code, stderr } = await build(at, args);
     assert.equal(code, 1);
-    assert.match(stderr.join("\n"), /^(unknown argument .*, see --help|--home needs a folder)$/);
+    assert.match(stderr.join("\n"), /^(unknown argument .*, see --help|--device needs cpu or cuda)$/);
   }
 });
 
