@@ -61,3 +61,11 @@ Deno.test("a deno below a folder with spaces runs the tasks that start processes
     await Deno.remove(folder, { recursive: true });
   }
 });
+
+Deno.test("tune refuses a preset that there is not, on the CPU too", async () => {
+  const { code, err } = await task(["tune", "--preset", "huge", "--device", "cpu"], {});
+  assert.deepEqual([code, err], [
+    1,
+    'tune: there is no preset "huge"; there are h100, upstream, gpu-small, cpu, cpu-tiny',
+  ]);
+});

@@ -20,7 +20,7 @@ const usage = `Measures which algorithms the products of a preset should use on 
 usage: deno task tune [options]
 
   --preset NAME     ${presetNames.join(" | ")} (default: all but the cpu ones)
-  --once            only where this preset was not tuned yet
+  --once            only where this preset was not tuned yet; without it the file is begun anew, other presets too
   --device DEVICE   auto | cpu | cuda | cuda:N
   --help            this text
 
@@ -67,14 +67,14 @@ async function main(args: string[]): Promise<void> {
     },
   });
   if (values.help) return console.log(usage);
+  const names = values.preset === undefined
+    ? presetNames.filter((name) => !name.startsWith("cpu"))
+    : [presetOf(values.preset).name];
   const choice = await chooseDevice(resolveHome(), wishedDevice(values.device));
   console.error(showChoice(choice));
   if (choice.device === "cpu") return;
   const library = openLibrary(choice.libraryPath);
   const before = values.once ? loadable(library, readPlans(choice.plansPath)) : "";
-  const names = values.preset === undefined
-    ? presetNames.filter((name) => !name.startsWith("cpu"))
-    : [presetOf(values.preset).name];
   const tuned = new Set(before.match(/^# tuned .*$/gm) ?? []);
   check(library.symbols.rs_plans_measure(1), "plans_measure");
   for (const name of names) {
