@@ -69,3 +69,20 @@ Deno.test("tune refuses a preset that there is not, on the CPU too", async () =>
     'tune: there is no preset "huge"; there are h100, upstream, gpu-small, cpu, cpu-tiny',
   ]);
 });
+
+Deno.test("a device that cannot be read is refused before any work, in the environment too", async () => {
+  const home = join(await Deno.makeTempDir(), "home");
+  const wrong = 'the device must be auto, cpu, cuda or cuda:N, got "tpu"';
+  for (const name of ["device", "tune", "bench train", "train", "overnight", "demo"]) {
+    const by = async (args: string[], device: string, message: string) => {
+      const env = { RESEARCHSWARM_HOME: home, RESEARCHSWARM_DEVICE: device };
+      const { code, err } = await task([...name.split(" "), ...args], env);
+      assert.notEqual(code, 0);
+      assert.equal(err.replace(/^(tune|bench train|train): /, ""), message);
+    };
+    await by([], "tpu", `RESEARCHSWARM_DEVICE: ${wrong}`);
+    await by(["--device", "tpu"], "cpu", wrong);
+  }
+  await assert.rejects(Deno.stat(home), Deno.errors.NotFound);
+  await Deno.remove(dirname(home));
+});

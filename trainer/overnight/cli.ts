@@ -6,7 +6,7 @@
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { parseDevice } from "../../cuda/device.ts";
+import { wishedDevice } from "../../cuda/device.ts";
 import { DataError, requirePermissions } from "../data/error.ts";
 import { resolveHome } from "../data/home.ts";
 import { defaultPreset, presetNames, presetOf } from "../presets.ts";
@@ -134,7 +134,7 @@ function checked<T>(work: () => T): T {
 
 function settingsOf(values: Values): SessionSettings {
   const preset = checked(() => presetOf(values.preset ?? defaultPreset("cpu")));
-  if (values.device !== undefined) checked(() => parseDevice(values.device!));
+  checked(() => wishedDevice(values.device));
   if (values.source !== undefined && values.data !== undefined) {
     throw new SessionError("--source and --data exclude each other");
   }

@@ -6,7 +6,7 @@
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { announceChoice, type DeviceChoice, parseDevice } from "../../cuda/device.ts";
+import { announceChoice, type DeviceChoice, wishedDevice } from "../../cuda/device.ts";
 import { DataError, reasonOf, requirePermissions } from "../data/error.ts";
 import { resolveHome } from "../data/home.ts";
 import { defaultPreset, presetNames, presetOf } from "../presets.ts";
@@ -187,7 +187,7 @@ function readCommand(values: Values) {
   if (values.source !== undefined && values.data !== undefined) {
     throw new UsageError("--source and --data exclude each other");
   }
-  if (values.device !== undefined) parseDevice(values.device);
+  wishedDevice(values.device);
   const preset = presetOf(values.preset ?? defaultPreset("cpu"));
   const home = resolveHome();
   requirePermissions("train", [
