@@ -86,3 +86,23 @@ Deno.test("a device that cannot be read is refused before any work, in the envir
   await assert.rejects(Deno.stat(home), Deno.errors.NotFound);
   await Deno.remove(dirname(home));
 });
+
+Deno.test("a session that cannot have a library says why, not what it was doing", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const cmake = 'echo "/x.cpp:1: error: expected ;" >&2; echo "and so on" >&2; exit 1';
+    await Deno.writeTextFile(join(folder, "cmake"), `#!/bin/sh\n${cmake}\n`, { mode: 0o755 });
+    const env = {
+      PATH: `${folder}:${dirname(Deno.execPath())}:/usr/bin:/bin`,
+      RESEARCHSWARM_HOME: join(folder, "home"),
+      RESEARCHSWARM_DEVICE: "cpu",
+    };
+    for (const [args, prefix] of [[[], ""], [["--preset", "cpu-tiny"], "prepare: "]] as const) {
+      const { code, err } = await task(["overnight", "--experiments", "0", ...args], env);
+      const [reason] = err.split("\n").slice(-1);
+      assert.deepEqual([code, reason], [1, `${prefix}the library could not be built: /x.cpp:1: error: expected ;`]);
+    }
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});

@@ -121,9 +121,11 @@ async function task(folder: string, args: string[], home: string, progress: bool
   }).output();
   const said = new TextDecoder().decode(output.stdout);
   if (output.success) return said;
-  // What was inherited is not there to be read.
-  const why = progress ? "" : new TextDecoder().decode(output.stderr).trim().split("\n")[0];
-  throw new SessionError(why === "" ? `deno task ${args[0]} failed; its message stands above` : why);
+  // What was inherited is not there to be read. Else what was done stands before the sentence, and the compiler's own
+  // words behind that of prepare.
+  const lines = progress ? [] : new TextDecoder().decode(output.stderr).trim().split("\n");
+  const why = lines.findLast((line) => line.startsWith(`${args[0]}: `)) ?? lines.at(-1);
+  throw new SessionError(why || `deno task ${args[0]} failed${progress ? "; its message stands above" : ""}`);
 }
 
 const deviceFlag = (device: string): string[] => device === "" ? [] : ["--device", device];
