@@ -18,14 +18,17 @@ for ((i = 1; i <= $#; i++)); do
 done
 if [ -z "$compiling" ] || [ -z "$object" ]; then exec "$@"; fi
 if [ "${source:0:2}" = -x ] || [ ! -f "$source" ]; then for word in "$@"; do [[ $word == *.cu || $word == *.cpp ]] && source=$word; done; fi
-hash=$({
-  printf '%s\n' "${key[@]}"
-  "$1" --version
-  cat "$source"
-  find "$here" -name '*.h' -print0 | LC_ALL=C sort -z | xargs -0 cat
-} | sha256sum | cut -c1-32)
+hash_of() {
+  {
+    printf '%s\n' "${key[@]}"
+    "$1" --version
+    cat "$source"
+    find "$here" -name '*.h' -print0 | LC_ALL=C sort -z | xargs -0 cat
+  } | sha256sum | cut -c1-32
+}
+hash=$(hash_of "$1")
 mkdir -p "$cache"
-if [ -f "$cache/$hash.o" ]; then
+if [ -s "$cache/$hash.o" ]; then
   cp "$cache/$hash.o" "$object"
   touch "$cache/$hash.o"
   if [ -n "$depfile" ]; then
@@ -35,5 +38,6 @@ if [ -f "$cache/$hash.o" ]; then
   exit 0
 fi
 "$@"
-cp "$object" "$cache/$hash.o.$$" && mv "$cache/$hash.o.$$" "$cache/$hash.o"
+# Not what was edited meanwhile: it would come back, for good, when the edit is taken back.
+[ "$(hash_of "$1")" != "$hash" ] || { cp "$object" "$cache/$hash.o.$$" && mv "$cache/$hash.o.$$" "$cache/$hash.o"; }
 find "$cache" -name '*.o*' -mtime +14 -delete

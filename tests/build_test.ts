@@ -134,6 +134,38 @@ Deno.test("the CUDA build gets the architectures of this machine's GPUs that nvc
   }
 });
 
+/** The compiler's cache beside a header, with a compiler that joins source and header. */
+async function cacheOf(at: Place, compile: string) {
+  const path = (name: string) => join(at.bin, name);
+  await Deno.copyFile(fileURLToPath(new URL("../cuda/cached_compile.sh", import.meta.url)), path("cached_compile.sh"));
+  program(at, "joins", `if [ "$1" = --version ]; then echo 1; else ${compile}; cat "$2" "\${2%.cu}.h" > "$4"; fi`);
+  const write = (name: string, text: string) => Deno.writeTextFile(path(name), text);
+  const run = async (name: string) => {
+    const args = [path("joins"), "-c", path(`${name}.cu`), "-o", path(`${name}.o`)];
+    const { code } = await new Deno.Command(path("cached_compile.sh"), { args: [path("cache"), ...args] }).output();
+    return [code, code === 0 ? await Deno.readTextFile(path(`${name}.o`)) : ""];
+  };
+  return { path, write, run };
+}
+
+Deno.test(
+  "an object of a header that was edited meanwhile is not kept, nor taken where it is empty",
+  skip,
+  async () => {
+    using at = place();
+    const { path, write, run } = await cacheOf(at, 'if [ -e "$0.edit" ]; then echo later > "${2%.cu}.h"; fi');
+    await write("a.cu", "source\n");
+    await write("a.h", "first\n");
+    await write("joins.edit", "");
+    assert.deepEqual(await run("a"), [0, "source\nlater\n"]);
+    await Deno.remove(path("joins.edit"));
+    await write("a.h", "first\n");
+    assert.deepEqual(await run("a"), [0, "source\nfirst\n"]);
+    for (const { name } of Deno.readDirSync(path("cache"))) await write(join("cache", name), "");
+    assert.deepEqual(await run("a"), [0, "source\nfirst\n"]);
+  },
+);
+
 Deno.test("an nvcc that is too old is named with its version", skip, async () => {
   using at = place({ build: 'echo built > "$folder/libresearchswarm_cuda.so"' });
   const flags = ["--allow-read", "--allow-write", "--allow-run=cmake,nvcc"]; // not the one of CUDA's own installer
