@@ -28,9 +28,8 @@ hash_of() {
 }
 hash=$(hash_of "$1")
 mkdir -p "$cache"
-if [ -s "$cache/$hash.o" ]; then
-  cp "$cache/$hash.o" "$object"
-  touch "$cache/$hash.o"
+if [ -s "$cache/$hash.o" ] && cp "$cache/$hash.o" "$object"; then
+  touch -c "$cache/$hash.o"
   if [ -n "$depfile" ]; then
     # All headers, for all are in the key.
     { printf '%s: %s' "$object" "$source" && find "$here" -name '*.h' -printf ' %p' && echo; } >"$depfile"
@@ -40,4 +39,4 @@ fi
 "$@"
 # Not what was edited meanwhile: it would come back, for good, when the edit is taken back.
 [ "$(hash_of "$1")" != "$hash" ] || { cp "$object" "$cache/$hash.o.$$" && mv "$cache/$hash.o.$$" "$cache/$hash.o"; }
-find "$cache" -name '*.o*' -mtime +14 -delete
+find "$cache" -name '*.o*' -mtime +14 -delete 2>/dev/null || true # what another compile removes at the same time

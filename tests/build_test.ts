@@ -166,6 +166,21 @@ Deno.test(
   },
 );
 
+Deno.test("compiles that clear the cache at the same time succeed", skip, async () => {
+  using at = place();
+  const { path, write, run } = await cacheOf(at, "sleep 0.2");
+  await Deno.mkdir(path("cache"));
+  const old = new Date(Date.now() - 20 * 86_400_000);
+  for (let i = 0; i < 3000; i++) {
+    await write(`cache/${i}.o`, "");
+    Deno.utimeSync(path(`cache/${i}.o`), old, old);
+  }
+  const names = ["a", "b", "c", "d"];
+  for (const name of names) await write(`${name}.cu`, name).then(() => write(`${name}.h`, ""));
+  assert.deepEqual(await Promise.all(names.map(run)), names.map((name) => [0, name]));
+  assert.equal([...Deno.readDirSync(path("cache"))].length, names.length);
+});
+
 Deno.test("an nvcc that is too old is named with its version", skip, async () => {
   using at = place({ build: 'echo built > "$folder/libresearchswarm_cuda.so"' });
   const flags = ["--allow-read", "--allow-write", "--allow-run=cmake,nvcc"]; // not the one of CUDA's own installer
