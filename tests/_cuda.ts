@@ -8,6 +8,9 @@ import { check, type Library, openLibrary } from "../cuda/lib.ts";
 
 const choice = await chooseDevice(resolveHome(), parseDevice("auto"), { onProgress: () => {} });
 
+// Sources that do not compile are no reason to skip their tests.
+if (choice.reason.startsWith("the library could not be built")) throw new Error(choice.reason);
+
 /** Why there is no GPU, or "". */
 export const noCuda: string = choice.device === "cuda" ? "" : choice.reason;
 if (noCuda) console.log(`no CUDA: ${noCuda}: tests that need a GPU are skipped`);

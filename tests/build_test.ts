@@ -4,10 +4,11 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { resolveHome } from "../cuda/home.ts";
-import { libraryHash, librarySources } from "../cuda/lib.ts";
+import { libraryFile, libraryHash, librarySources } from "../cuda/lib.ts";
+import { testLibraryPath } from "./_library.ts";
 
 const script = fileURLToPath(new URL("../cuda/build.ts", import.meta.url));
 const skip = { ignore: Deno.build.os === "windows" };
@@ -189,6 +190,24 @@ Deno.test("an nvcc that is too old is named with its version", skip, async () =>
     const { code, stderr } = await build(at, ["--device", "cuda"], flags);
     const sentence = `nvcc is of CUDA ${version}: the CUDA build needs the CUDA toolkit, 12.5 or newer`;
     assert.deepEqual([code, stderr.includes(sentence)], old ? [1, true] : [0, false], stderr.join("\n"));
+  }
+});
+
+Deno.test("tests of the GPU fail where the CUDA build does, and are skipped without a GPU", skip, async () => {
+  using at = place({ build: 'echo "x.cu(1): error: expected a ;" >&2; exit 1' });
+  const library = join(at.home, "lib", await libraryHash(), libraryFile("cpu"));
+  Deno.mkdirSync(dirname(library), { recursive: true });
+  Deno.copyFileSync(testLibraryPath, library);
+  program(at, "nvcc", "echo release 13.0");
+  const script = fileURLToPath(new URL("_cuda.ts", import.meta.url));
+  for (const [gpus, code, message] of [["0", 1, /: x\.cu\(1\): error: expected a ;/], ["", 0, /^no CUDA: /]] as const) {
+    program(at, "nvidia-smi", `printf '${gpus}'`);
+    const done = await new Deno.Command(Deno.execPath(), {
+      args: ["run", "--no-check", "-A", script],
+      env: { PATH: `${at.bin}:/bin:/usr/bin`, RESEARCHSWARM_HOME: at.home, NO_COLOR: "1" },
+    }).output();
+    assert.equal(done.code, code);
+    assert.match(new TextDecoder().decode(code === 0 ? done.stdout : done.stderr), message);
   }
 });
 
