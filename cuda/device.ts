@@ -69,8 +69,10 @@ async function whyNoDriver(): Promise<string> {
     const tool = new Deno.Command("nvidia-smi", { args: ["-L"], stdin: "null", stdout: "piped", stderr: "null" });
     const { success, stdout } = await tool.output();
     return success && stdout.length > 0 ? "" : "the NVIDIA driver answers with no GPU";
-  } catch {
-    return NO_DRIVER;
+  } catch (error) {
+    return error instanceof Deno.errors.NotCapable
+      ? "looking for a GPU needs the permission --allow-run=nvidia-smi"
+      : NO_DRIVER;
   }
 }
 

@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { resolveHome } from "../cuda/home.ts";
-import { libraryFile, libraryHash, librarySources } from "../cuda/lib.ts";
+import { libraryHash, libraryPath, librarySources } from "../cuda/lib.ts";
 import { testLibraryPath } from "./_library.ts";
 
 const script = fileURLToPath(new URL("../cuda/build.ts", import.meta.url));
@@ -193,11 +193,36 @@ Deno.test("an nvcc that is too old is named with its version", skip, async () =>
   }
 });
 
+/** The real library of the CPU in a place's home. */
+async function giveCpuLibrary({ home }: Place): Promise<void> {
+  const path = await libraryPath(home);
+  await Deno.mkdir(dirname(path), { recursive: true });
+  await Deno.copyFile(testLibraryPath, path);
+}
+
+Deno.test("a GPU that may not be looked for is not said to be absent", skip, async () => {
+  using at = place();
+  await giveCpuLibrary(at);
+  program(at, "nvidia-smi", "echo 'GPU 0: NVIDIA H100'");
+  const { stdout } = await new Deno.Command(Deno.execPath(), {
+    args: [
+      "run",
+      "--no-prompt",
+      "--no-check",
+      "--allow-read",
+      "--allow-env",
+      "--allow-ffi",
+      fileURLToPath(new URL("../cuda/device.ts", import.meta.url)),
+    ],
+    env: { PATH: `${at.bin}:/bin:/usr/bin`, RESEARCHSWARM_HOME: at.home, RESEARCHSWARM_DEVICE: "" },
+  }).output();
+  const { device, reason } = JSON.parse(new TextDecoder().decode(stdout));
+  assert.deepEqual([device, reason], ["cpu", "looking for a GPU needs the permission --allow-run=nvidia-smi"]);
+});
+
 Deno.test("tests of the GPU fail where the CUDA build does, and are skipped without a GPU", skip, async () => {
   using at = place({ build: 'echo "x.cu(1): error: expected a ;" >&2; exit 1' });
-  const library = join(at.home, "lib", await libraryHash(), libraryFile("cpu"));
-  Deno.mkdirSync(dirname(library), { recursive: true });
-  Deno.copyFileSync(testLibraryPath, library);
+  await giveCpuLibrary(at);
   program(at, "nvcc", "echo release 13.0");
   const script = fileURLToPath(new URL("_cuda.ts", import.meta.url));
   for (const [gpus, code, message] of [["0", 1, /: x\.cu\(1\): error: expected a ;/], ["", 0, /^no CUDA: /]] as const) {
