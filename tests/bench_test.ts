@@ -66,6 +66,12 @@ Deno.test("bad flags are one sentence and status 2", async () => {
     [["train", "--preset", "huge"], /there is no preset "huge"/],
     [["train", "--val", "x"], /--val needs --token-bytes/],
     [["train", "--seconds", "0"], /nothing to train/],
+    [["train", "--seconds", "-1"], /Option '--seconds' argument is ambiguous; see --help/],
+    [["ops", "--threads", "-1"], /Option '--threads' argument is ambiguous; see --help/],
+    [["train", "--threads", "3000000000"], /--threads must be at most 1024, got 3000000000/],
+    [["train", "--device", "tpu"], /the device must be auto, cpu, cuda or cuda:N, got "tpu"/],
+    [["ops", "--seconds", "soon"], /--seconds must be above 0 and at most 60, got "soon"/],
+    [["ops", "--threads", "2000"], /--threads must be a whole number from 0 to 1024, got "2000"/],
   ];
   await Promise.all(wrong.map(async ([args, message]) => {
     const { code, err } = await bench(...args);

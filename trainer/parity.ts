@@ -343,7 +343,7 @@ async function main(): Promise<number> {
     ({ device, dtype = "f32" } = values);
     if (dtype !== "f32" && dtype !== "bf16") throw new Error(`--dtype must be f32 or bf16, got "${dtype}"`);
   } catch (error) {
-    console.error(`parity: ${(error as Error).message.split(". ")[0]}; see --help`);
+    console.error(`parity: ${(error as Error).message.split(/\.\s/)[0]}; see --help`);
     return 2;
   }
   try {

@@ -275,7 +275,7 @@ async function main(args: string[]): Promise<void> {
       const flags = { ...prepareFlags, verify: { type: "boolean" }, help: { type: "boolean", short: "h" } } as const;
       return parseArgs({ args, options: flags, strict: true, allowPositionals: false });
     } catch (error) {
-      throw new DataError(`${reasonOf(error).split(". ")[0]}; see --help`);
+      throw new DataError(`${reasonOf(error).split(/\.\s/)[0]}; see --help`);
     }
   })();
   if (values.help) return console.log(usage);

@@ -132,13 +132,17 @@ function readOptions(args: string[]) {
         },
       });
     } catch (error) {
-      throw new UsageError(`${(error as Error).message.split(". ")[0]}; see --help`);
+      throw new UsageError(`${(error as Error).message.split(/\.\s/)[0]}; see --help`);
     }
   })();
   if (values.help) return null;
   const seconds = Number(values.seconds ?? 0.2), threads = Number(values.threads ?? 0);
-  if (!(seconds > 0 && seconds <= 60)) throw new UsageError(`--seconds must be above 0 and at most 60`);
-  if (!Number.isSafeInteger(threads) || threads < 0) throw new UsageError("--threads must be a whole number from 0 up");
+  if (!(seconds > 0 && seconds <= 60)) {
+    throw new UsageError(`--seconds must be above 0 and at most 60, got "${values.seconds}"`);
+  }
+  if (!Number.isSafeInteger(threads) || threads < 0 || threads > 1024) {
+    throw new UsageError(`--threads must be a whole number from 0 to 1024, got "${values.threads}"`);
+  }
   return { ...values, seconds, threads };
 }
 

@@ -42,6 +42,8 @@ const mistakes: [string, string[], RegExp][] = [
   ["half a step", ["--steps", "1.5"], /--steps needs a whole number/],
   ["a budget that is none", ["--seconds", "soon"], /--seconds needs a number from 0.1/],
   ["a seed that is too large", ["--seed", "4294967296"], /--seed needs a whole number from 0 to 4294967295/],
+  ["a value that looks like a flag", ["--seconds", "-1"], /Option '--seconds' argument is ambiguous; see --help/],
+  ["more threads than there can be", ["--threads", "1025"], /--threads needs a whole number from 1 to 1024/],
   ["steps and seconds", ["--steps", "3", "--seconds", "3"], /--seconds and --steps exclude each other/],
   ["source and data", ["--source", "sotu", "--data", "x"], /--source and --data exclude each other/],
   ["a device that is not there", ["--device", "tpu"], /the device must be auto, cpu, cuda or cuda:N, got "tpu"/],

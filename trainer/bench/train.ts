@@ -7,7 +7,7 @@
  * @module
  */
 import { parseArgs } from "node:util";
-import { openDevice } from "../../cuda/device.ts";
+import { openDevice, wishedDevice } from "../../cuda/device.ts";
 import { check, type Library } from "../../cuda/lib.ts";
 import { withoutTape } from "../autograd.ts";
 import type { Setup } from "../contract.ts";
@@ -93,7 +93,7 @@ function readOptions(args: string[]): Options | null {
         },
       });
     } catch (error) {
-      throw new UsageError(`${(error as Error).message.split(". ")[0]}; see --help`);
+      throw new UsageError(`${(error as Error).message.split(/\.\s/)[0]}; see --help`);
     }
   })();
   if (values.help) return null;
@@ -126,8 +126,10 @@ function readOptions(args: string[]): Options | null {
     device: values.device,
     dtype: values.dtype as "f32" | "bf16" | undefined,
   };
+  if (options.threads > 1024) throw new UsageError(`--threads must be at most 1024, got ${options.threads}`);
   try {
     presetOf(options.preset);
+    wishedDevice(options.device);
   } catch (error) {
     throw new UsageError((error as Error).message);
   }

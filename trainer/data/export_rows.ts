@@ -70,7 +70,7 @@ export async function exportRowsCommand(args: string[]): Promise<void> {
     try {
       return parseArgs({ args, options, strict: true, allowPositionals: false });
     } catch (error) {
-      throw new DataError(`${reasonOf(error).split(". ")[0]}; see --help`);
+      throw new DataError(`${reasonOf(error).split(/\.\s/)[0]}; see --help`);
     }
   })();
   if (values.help) return console.log(usage);

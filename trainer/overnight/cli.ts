@@ -116,7 +116,7 @@ function parse(args: readonly string[]): Values {
   try {
     return parseArgs({ args: withResumeTag(args), options: flags, strict: true, allowPositionals: false }).values;
   } catch (error) {
-    throw new SessionError(`${(error as Error).message.split(". ")[0]}; see --help`);
+    throw new SessionError(`${(error as Error).message.split(/\.\s/)[0]}; see --help`);
   }
 }
 
@@ -151,7 +151,7 @@ function settingsOf(values: Values): SessionSettings {
     seed: number("seed", values.seed, 0, 2 ** 32 - 1, true) ?? 42,
     budgetSeconds: number("seconds", values.seconds, 0.1, 1e6) ?? preset.budgetSeconds,
     device: values.device ?? "",
-    threads: number("threads", values.threads, 1, 4096, true),
+    threads: number("threads", values.threads, 1, 1024, true),
     hours: number("hours", values.hours, 0, 1e4) ?? (experiments === null ? 8 : null),
     experiments,
   };

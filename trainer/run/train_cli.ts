@@ -61,7 +61,7 @@ function parse(args: readonly string[]): Values {
   try {
     return parseArgs({ args: [...args], options: flags, strict: true, allowPositionals: false }).values;
   } catch (error) {
-    throw new UsageError(`${(error as Error).message.split(". ")[0]}; see --help`);
+    throw new UsageError(`${(error as Error).message.split(/\.\s/)[0]}; see --help`);
   }
 }
 
@@ -202,7 +202,7 @@ function readCommand(values: Values) {
     seed: number(values, "seed", 0, 2 ** 32 - 1) ?? 42,
     configOverrides: values.preset === undefined ? {} : preset.config,
     evaluationRows: preset.evaluationRows,
-    threads: number(values, "threads", 1, 4096),
+    threads: number(values, "threads", 1, 1024),
     measurePeak: true,
   };
   return { home, preset, options };
