@@ -168,7 +168,10 @@ async function build(home: string, device: Device, onProgress: (line: string) =>
   const folder = join(home, "build", `${device}-${place}`);
   await Deno.mkdir(folder, { recursive: true });
   using lock = await Deno.open(join(home, "build", `${device}-${place}.lock`), { create: true, write: true });
-  await lock.lock(true);
+  if (!await lock.tryLock(true)) {
+    onProgress(`waiting for another build of the ${device} library`);
+    await lock.lock(true);
+  }
   const built = await findLibrary(home, device);
   if (built) return built; // by the process that held the lock
   const flags: string[] = [];

@@ -109,6 +109,7 @@ Deno.test("two builds at once wait for each other, and the second finds what the
   const results = await Promise.all([build(at), build(at), build(at)]);
   assert.deepEqual(results.map(({ code }) => code), [0, 0, 0]);
   assert.equal(new Set(results.map(({ stdout }) => stdout[0])).size, 1);
+  assert(results.some(({ stderr }) => stderr.join() === "waiting for another build of the cpu library"));
   assert.deepEqual(at.log(), ["-S", "--build"]);
 });
 
