@@ -133,7 +133,13 @@ export function announceChoice(choice: Pick<DeviceChoice, "device" | "descriptio
 export async function openDevice(flag: string | undefined, threads?: number): Promise<Library> {
   const choice = await chooseDevice(resolveHome(), wishedDevice(flag), { threads });
   announceChoice(choice);
-  return openLibrary(choice.libraryPath, { plans: readPlans(choice.plansPath) });
+  try {
+    return openLibrary(choice.libraryPath, { plans: readPlans(choice.plansPath) });
+  } catch (cause) {
+    // Damaged, or of a cuBLASLt from before an update.
+    const message = `${choice.plansPath}: ${(cause as Error).message}: run \`deno task tune\``;
+    throw new Error(message, { cause });
+  }
 }
 
 const usage = `Says which build of the library and which device would be used, as JSON; builds what is absent.

@@ -3,9 +3,10 @@
  * needs no GPU runs wherever the CUDA build can be compiled: a driver that is missing, and one that is too old.
  */
 import assert from "node:assert/strict";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { check, findLibrary, handle, type Library, loadPlans } from "../cuda/lib.ts";
 import { resolveHome } from "../cuda/home.ts";
+import { plansPath, writePlans } from "../cuda/plans.ts";
 import { exportedSymbols } from "./_elf.ts";
 import { symbols as table } from "../cuda/symbols.gen.ts";
 import { cudaLibrary, cudaLibraryPath, cudaTest } from "./_cuda.ts";
@@ -260,6 +261,26 @@ cudaTest("plans that tune printed are taken, others refused, and a run gets them
   await using bench = await Bench.create();
   const { status, reason } = await bench.run(tinyTrain(), { libraryPath: cudaLibraryPath, device: "cuda", plans });
   assert.deepEqual([status, reason], ["ok", ""]);
+});
+
+cudaTest("a benchmark whose plans are damaged names their file and what to do", async () => {
+  const library = cudaLibrary(), home = await Deno.makeTempDir();
+  try {
+    const copy = join(home, "lib", basename(dirname(library.path)), basename(library.path));
+    await Deno.mkdir(dirname(copy), { recursive: true });
+    await Deno.copyFile(library.path, copy);
+    const path = plansPath(home, library);
+    await writePlans(path, "nonsense\n");
+    const { code, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: ["task", "--quiet", "bench", "train", "--steps", "1"],
+      env: { RESEARCHSWARM_HOME: home, RESEARCHSWARM_DEVICE: "cuda", NO_COLOR: "1" },
+    }).output();
+    const said = new TextDecoder().decode(stderr).trim().split("\n").at(-1)!;
+    assert.equal(code, 1);
+    assert(said.startsWith(`bench train: ${path}: `) && said.endsWith(": run `deno task tune`"), said);
+  } finally {
+    await Deno.remove(home, { recursive: true });
+  }
 });
 
 cudaTest("a run out of memory, one that loses the GPU, and one that is well after them", async () => {
