@@ -1,6 +1,6 @@
 /**
  * Faults of a GPU and their sentences, steps that are replayed, memory that ends, and a session's runs on CUDA. What
- * needs no GPU runs wherever the CUDA build can be compiled: a driver that is missing, and one that is too old.
+ * needs no GPU runs wherever `deno task build` made the CUDA library: its symbols, and a driver that is too old.
  */
 import assert from "node:assert/strict";
 import { basename, dirname, join } from "node:path";
