@@ -9,7 +9,7 @@ import { resolveHome } from "../cuda/home.ts";
 import { plansPath, writePlans } from "../cuda/plans.ts";
 import { exportedSymbols } from "./_elf.ts";
 import { symbols as table } from "../cuda/symbols.gen.ts";
-import { cudaLibrary, cudaLibraryPath, cudaTest } from "./_cuda.ts";
+import { cudaLibrary, cudaLibraryPath, cudaTest, gpuTest } from "./_cuda.ts";
 import { Bench, tinyTrain } from "./run/_fixture.ts";
 import { config as literals, createModel, type GptConfig, train } from "../trainer/train.ts";
 import { randomBatches } from "../trainer/bench/rows.ts";
@@ -89,17 +89,17 @@ Deno.test({
   },
 });
 
-cudaTest("a fault names the op it happened in, and the process can end", async () => {
+gpuTest("a fault names the op it happened in, and the process can end", async () => {
   const said = await child(cudaLibraryPath, "fault");
   assert.match(said, /the GPU failed in runtime_inject_fault: .* \(cuda\w+\)$/);
 });
 
-cudaTest("a GPU that is not there is named", async () => {
+gpuTest("a GPU that is not there is named", async () => {
   const said = await child(cudaLibraryPath, "describe", { CUDA_VISIBLE_DEVICES: "" });
   assert.match(said, /there is no GPU/);
 });
 
-cudaTest("memory that ends is an error with the bytes wanted, and what follows works", () => {
+gpuTest("memory that ends is an error with the bytes wanted, and what follows works", () => {
   const { symbols } = cudaLibrary(), held: number[] = [];
   let message = "";
   try {
@@ -139,7 +139,7 @@ function replayedSteps({ symbols }: Library): number {
   return counters[6];
 }
 
-cudaTest("steps that are replayed leave the bits of steps that are not, twice", () => {
+gpuTest("steps that are replayed leave the bits of steps that are not, twice", () => {
   const library = cudaLibrary();
   check(library.symbols.rs_memory_set_guards(0), "memory_set_guards");
   for (const dtype of ["f32", "bf16"] as const) {
@@ -246,7 +246,7 @@ cudaTest("tables of positions that are views of others are told apart", () => {
   });
 });
 
-cudaTest("plans that tune printed are taken, others refused, and a run gets them", async () => {
+gpuTest("plans that tune printed are taken, others refused, and a run gets them", async () => {
   const { stdout, success } = await new Deno.Command(Deno.execPath(), {
     args: ["task", "--quiet", "tune", "--once", "--preset", "gpu-small"],
     stderr: "null",
@@ -263,7 +263,7 @@ cudaTest("plans that tune printed are taken, others refused, and a run gets them
   assert.deepEqual([status, reason], ["ok", ""]);
 });
 
-cudaTest("a benchmark whose plans are damaged names their file and what to do", async () => {
+gpuTest("a benchmark whose plans are damaged names their file and what to do", async () => {
   const library = cudaLibrary(), home = await Deno.makeTempDir();
   try {
     const copy = join(home, "lib", basename(dirname(library.path)), basename(library.path));
@@ -283,7 +283,7 @@ cudaTest("a benchmark whose plans are damaged names their file and what to do", 
   }
 });
 
-cudaTest("a run out of memory, one that loses the GPU, and one that is well after them", async () => {
+gpuTest("a run out of memory, one that loses the GPU, and one that is well after them", async () => {
   await using bench = await Bench.create();
   const cuda = { libraryPath: cudaLibraryPath, device: "cuda" as const };
   const full = await bench.run(
