@@ -148,16 +148,21 @@ function larger(op: OpName): Case[] {
   /** Whether products of this size do not take too long. */
   const affordable = (...sizes: number[]) => !emulated || sizes.reduce((product, size) => product * size, 1) <= 1e8;
   const random = new Random(77);
-  const plain = (name: string, args: Argument[]): Case => ({ name, args, expected: () => [], tolerance: 1e-4 });
+  function plain(name: string, args: Argument[], floor?: number): Case {
+    return { name, args, expected: () => [], tolerance: 1e-4, floor };
+  }
   if (op === "rs_attention_forward" || op === "rs_attention_backward") {
-    return [[1, 256, 2, 2, 128, 256], [2, 200, 4, 2, 64, 100], [1, 384, 4, 3, 128, 130], [3, 513, 2, 1, 64, 1000], [
-      1,
-      1024,
-      2,
-      2,
-      128,
-      512,
-    ]].filter(([b, t, h, , d]) => affordable(b, t, t, h, d)).map(([b, t, h, g, d, window]) => {
+    return [
+      [1, 256, 2, 2, 128, 256],
+      [2, 200, 4, 2, 64, 100],
+      [1, 384, 4, 3, 128, 130],
+      [3, 513, 2, 1, 64, 1000],
+      [1, 1024, 2, 2, 128, 512],
+      [2, 1, 2, 1, 64, 0],
+      // More tiles than a GPU has multiprocessors: several rounds of each thread block.
+      [40, 300, 4, 2, 64, 100],
+      [40, 200, 4, 4, 128, 300],
+    ].filter(([b, t, h, , d]) => affordable(b, t, t, h, d)).map(([b, t, h, g, d, window]) => {
       const [q, k, v, dy] = [h, g, g, h].map((heads) => random.normal(b * t * heads * d));
       const sizes = [b, t, h, g, d, window, 1 / Math.sqrt(d)], name = `B${b} T${t} H${h} G${g} D${d} window ${window}`;
       const forward: Argument[] = [{ out: q.length }, { out: b * h * t }, { in: q }, { in: k }, { in: v }, ...sizes];
@@ -176,7 +181,7 @@ function larger(op: OpName): Case[] {
         { in: v },
         ...[null, null, null, null],
         ...sizes,
-      ]);
+      ], t === 1 ? 1 : undefined);
     });
   }
   if (op === "rs_matmul") {
@@ -187,6 +192,11 @@ function larger(op: OpName): Case[] {
       [512, 256, 1030, 1, 0],
       [130, 200, 1096, 0, 0],
       [640, 200, 72, 0, 1],
+      // Few and odd numbers of steps, and a width of whole narrow tiles alone.
+      [300, 384, 512, 0, 1],
+      [300, 512, 64, 0, 1],
+      [300, 512, 136, 0, 1],
+      [300, 512, 328, 0, 1],
       [5000, 4, 32, 0, 1],
       [5000, 32, 4, 0, 0],
       [4, 32, 5000, 1, 0],
@@ -211,10 +221,13 @@ function larger(op: OpName): Case[] {
     );
   }
   if (op === "rs_linear_cross_entropy") {
-    const [n, c, v] = affordable(700, 128, 1024) ? [700, 128, 1024] : [200, 128, 1024];
-    const [x, w] = [random.normal(n * c), random.normal(v * c, 0.1)];
-    const outputs = [{ out: 2 }, { out: n }, { out: n * c }, { out: v * c }];
-    return [plain("700×128, 1024 entries", [...outputs, { in: x }, { in: w }, { in: random.ids(n, v) }, n, c, v, 15])];
+    return [[700, 128, 1024, 15], [7000, 16, 1056, 15], [8200, 16, 1056, 50], [600, 16, 1056, 60]]
+      .filter(([n, c, v]) => affordable(n, c, v)).map(([n, c, v, cap]) => {
+        const [x, w, targets] = [random.normal(n * c), random.normal(v * c, 0.1), random.ids(n, v)];
+        targets[n - 2] = -1;
+        const outputs = [{ out: 2 }, { out: n }, { out: n * c }, { out: v * c }];
+        return plain(`${n}×${c}, ${v} entries`, [...outputs, { in: x }, { in: w }, { in: targets }, n, c, v, cap]);
+      });
   }
   return [];
 }
@@ -268,6 +281,29 @@ cudaTest("a bfloat16 product gives a row the same bits among 1, 130 and many row
         throw new Error(`${m} rows of ${n}×${k}, transposed ${transB}, have other bits than the same of ${most}`);
       }
     }
+  }
+});
+
+cudaTest("the fused loss gives a bfloat16 row the same bits among 1, 130 and many rows", () => {
+  const library = cudaLibrary(), random = new Random(6), most = emulated ? 300 : 8200, c = 64, v = 1056;
+  const x = toBf16(random.normal(most * c)), w = random.normal(v * c, 0.3), targets = random.ids(most, v);
+  const losses = (n: number) =>
+    call(library, "rs_linear_cross_entropy", [
+      { out: 2 },
+      { out: n },
+      { out: n * c, dtype: "bf16" },
+      { out: v * c },
+      { in: x.slice(0, n * c) },
+      { in: w },
+      { in: targets.slice(0, n) },
+      n,
+      c,
+      v,
+      15,
+    ], false).written[1] as Float32Array<ArrayBuffer>;
+  const full = losses(most);
+  for (const n of [1, 130]) {
+    if (!sameBits(losses(n), full.slice(0, n))) throw new Error(`${n} rows have other losses than the same of ${most}`);
   }
 });
 

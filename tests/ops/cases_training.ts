@@ -57,23 +57,28 @@ const allIgnored = {
   logits: new Random(1).normal(15),
 };
 
-const heads = [[1, 1, 1, 0], [5, 3, 4, 15], [40, 24, 70, 15], [130, 33, 517, 15], [300, 16, 65, 0], [600, 8, 40, 5]]
-  .map(
-    ([n, c, v, cap], index) => {
-      const random = new Random(2200 + index), targets = random.ids(n, v);
-      for (let i = 1; i < n; i += 5) targets[i] = -1;
-      return {
-        name: `${n}×${c}, ${v} entries, cap ${cap}`,
-        n,
-        c,
-        v,
-        cap,
-        targets,
-        x: random.normal(n * c),
-        w: random.normal(v * c),
-      };
-    },
-  );
+const heads = [
+  [1, 1, 1, 0],
+  [5, 3, 4, 15],
+  [40, 24, 70, 15],
+  [130, 33, 517, 15],
+  [300, 16, 65, 0],
+  [600, 8, 40, 5],
+  [150, 40, 416, 15], // whole groups of 32 entries and of 8 columns, a part of a last tile
+].map(([n, c, v, cap], index) => {
+  const random = new Random(2200 + index), targets = random.ids(n, v);
+  for (let i = 1; i < n; i += 5) targets[i] = -1;
+  return {
+    name: `${n}×${c}, ${v} entries, cap ${cap}`,
+    n,
+    c,
+    v,
+    cap,
+    targets,
+    x: random.normal(n * c),
+    w: random.normal(v * c),
+  };
+});
 
 const adamSizes = [[1], [17, 5, 16385], [33000, 64]];
 const adamCases = adamSizes.map((sizes, index): Case => {
