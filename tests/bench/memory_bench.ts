@@ -1,14 +1,23 @@
 /**
- * What the memory takes at a million entries: `deno run --allow-read --allow-write tests/bench/memory_bench.ts [entries]`.
- * Every entry is a transaction of its own, as in use. With `--allow-run` also eight processes that write at once, three of
- * which are killed; `--keep FILE` leaves the memory there.
+ * What the memory takes at a million entries: `deno task bench:memory [entries]`. Every entry is a transaction of its own,
+ * as in use. With `--allow-run` also eight processes that write at once, three of which are killed.
  * @module
  */
 import { DatabaseSync } from "node:sqlite";
 import { join } from "node:path";
+import { parseArgs } from "node:util";
 import { type Entry, entryTypes, type Memory, openMemory, readMemory } from "../../memory/mod.ts";
 import { runWriters } from "../_memory_writers.ts";
 import { Words } from "./memory_words.ts";
+
+const usage =
+  `What the memory takes: times of writing, searching, opening and checking, and of eight processes that write at once.
+
+usage: deno task bench:memory [options] [ENTRIES]
+
+  ENTRIES        how many are written, from 1000 on (default: 1000000)
+  --keep FILE    write them to this file, which is new, and leave it there
+  --help         this text`;
 
 /** The share `q` of sorted values lies below this one. */
 function quantile(sorted: readonly number[], q: number): number {
@@ -116,14 +125,20 @@ function once(work: () => unknown): string {
   return `${(performance.now() - start).toFixed(1)} ms`;
 }
 
-async function main(args: string[]): Promise<void> {
-  const kept = args.indexOf("--keep");
-  const keep = kept < 0 ? undefined : args[kept + 1];
-  const [given] = args.filter((_, index) => kept < 0 || (index !== kept && index !== kept + 1));
-  const entries = given === undefined ? 1_000_000 : Number(given);
-  if (!Number.isInteger(entries) || entries < 1000) {
-    throw new Error("the number of entries is a whole number from 1000 on");
+/** What a command line asks for; null for help. @throws Error in one sentence */
+function readOptions(args: string[]): { entries: number; keep?: string } | null {
+  const options = { keep: { type: "string" }, help: { type: "boolean", short: "h" } } as const;
+  const { values: { keep, help }, positionals } = parseArgs({ args, options, allowPositionals: true });
+  if (help) return null;
+  const [given = "1000000", ...more] = positionals;
+  const entries = Number(given);
+  if (!/^\d+$/.test(given) || entries < 1000 || more.length > 0) {
+    throw new Error(`the one argument is the number of entries, from 1000 on, not "${positionals.join(" ")}"`);
   }
+  return { entries, keep };
+}
+
+async function bench({ entries, keep }: { entries: number; keep?: string }): Promise<void> {
   const folder = Deno.makeTempDirSync({ prefix: "memory-bench-" });
   const path = keep ?? join(folder, "memory.db");
   try {
@@ -170,9 +185,14 @@ async function main(args: string[]): Promise<void> {
   }
 }
 
-/** Runs the benchmark with the words of a command line. */
-export async function benchMemoryCommand(args: string[]): Promise<void> {
-  await main(args);
+if (import.meta.main) {
+  let options: ReturnType<typeof readOptions>;
+  try {
+    options = readOptions(Deno.args);
+  } catch (error) {
+    console.error(`bench:memory: ${(error as Error).message.split(/\.\s/)[0]}; see --help`);
+    Deno.exit(2);
+  }
+  if (options === null) console.log(usage);
+  else await bench(options);
 }
-
-if (import.meta.main) await main(Deno.args);

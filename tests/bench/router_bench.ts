@@ -3,11 +3,29 @@
  * second of another task in the same process, and warm over tasks of `router/training/tasks`. The target is 2 ms.
  *
  * ```sh
- * deno run --allow-read --allow-run=deno tests/bench/router_bench.ts
+ * deno task bench:router
  * ```
  */
+import { parseArgs } from "node:util";
 import { parseMarkupFile } from "../../router/training/markup.ts";
 import { classify } from "../../router/classify.ts";
+
+const usage = `Times of one classification: the first in a fresh process, the second there, and warm.
+
+usage: deno task bench:router
+
+  --help    this text`;
+
+try {
+  const { values } = parseArgs({ options: { help: { type: "boolean", short: "h" } } });
+  if (values.help) {
+    console.log(usage);
+    Deno.exit(0);
+  }
+} catch (error) {
+  console.error(`bench:router: ${(error as Error).message.split(/\.\s/)[0]}; see --help`);
+  Deno.exit(2);
+}
 
 const folder = new URL("../../router/training/tasks/", import.meta.url);
 const child = `const { classify } = await import(${
