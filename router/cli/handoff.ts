@@ -51,8 +51,8 @@ export function checklistText(items: Handoff["items"], paint: Paint): string {
 }
 
 function handoffText(handoff: Handoff, paint: Paint): string {
-  const { id, state, task, createdAt } = handoff;
-  const since = paint.dim(`since ${visibleLine(createdAt)}`);
+  const { id, state, task, createdAt, closedAt } = handoff;
+  const since = paint.dim(`since ${visibleLine(closedAt ?? createdAt)}`);
   return `${paint.bold(`Handoff ${id}`)} ${visibleLine(state)} ${since}\n${visible(task)}\n\n${
     checklistText(handoff.items, paint)
   }`;

@@ -160,6 +160,18 @@ Deno.test("handoffs as text show the checklist, with control characters of a tas
   assert.match(list.out, /^1\s+open\s+0\/1 done/);
 });
 
+Deno.test("a closed handoff as text is done or cancelled since it was closed, not since it was created", async () => {
+  using scratch = new Scratch();
+  for (const [id, words] of [["1", ["done", "1", "--evidence", "Ida"]], ["2", ["cancel", "2"]]] as const) {
+    await scratch.run([`Sweep corridor ${id} with a broom`]);
+    await scratch.run(["handoff", ...words]);
+    const { json } = await scratch.run(["handoff", "show", id]);
+    assert.notEqual(json.closed_at, json.created_at);
+    const { out } = await scratch.run(["handoff", "show", id, "--format", "text"]);
+    assert.ok(out.startsWith(`Handoff ${id} ${json.state} since ${json.closed_at}\n`), out);
+  }
+});
+
 Deno.test("a memory that others wrote cannot steer the terminal by its times", async () => {
   using scratch = new Scratch();
   const id = await opened(scratch);
