@@ -193,10 +193,11 @@ export class HandoffStore {
 
   /**
    * Closes a handoff whose work is not wanted any more; it never counts as done.
+   * @param reason an empty one is none
    * @throws {MemoryError} there is no such open handoff
    */
   cancel(id: number, reason?: string): Handoff {
-    const given = reason === undefined ? null : textOf(reason, "the reason");
+    const given = reason === undefined || reason.trim() === "" ? null : textOf(reason, "the reason");
     return this.#host.writeDurably(() => {
       this.#open(id);
       const at = new Date().toISOString();

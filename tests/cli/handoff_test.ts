@@ -122,6 +122,17 @@ Deno.test("a cancelled handoff stays cancelled, with its reason in the record", 
   assert.equal((await scratch.run(["handoff", "list", "--state", "cancelled"])).json.handoffs.length, 1);
 });
 
+Deno.test("a handoff may be cancelled without a reason, and an empty one is none", async () => {
+  using scratch = new Scratch();
+  for (const [id, reason] of [["1", []], ["2", ["--reason", ""]], ["3", ["--reason", " "]]] as const) {
+    await scratch.run([`Sweep corridor ${id} with a broom`]);
+    const { code, json, err } = await scratch.run(["handoff", "cancel", id, ...reason]);
+    assert.equal(code, 0, err);
+    assert.deepEqual([json.state, json.reason], ["cancelled", null]);
+  }
+  assert.equal((await scratch.run(["memory", "verify"])).code, 0);
+});
+
 Deno.test("numbers that there are not are one sentence and exit code 1", async () => {
   using scratch = new Scratch();
   const id = await opened(scratch);
