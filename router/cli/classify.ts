@@ -2,7 +2,7 @@
  * `cli.ts classify`: the five fields of the original's example for one task, or for each line of a file.
  * @module
  */
-import { classify } from "../classify.ts";
+import { classify, longestTask } from "../classify.ts";
 import type { Classification } from "../types.ts";
 import type { Arguments } from "./arguments.ts";
 import { CliError, exit, usageError } from "./errors.ts";
@@ -44,6 +44,9 @@ export function fiveFields(classification: Classification): FiveFields {
   };
 }
 
+/** Said where the end of a long task was not read. */
+export const cutNotice = `only the first ${longestTask} characters of the task were read`;
+
 /** The task of one line. @throws an error whose message says what is wrong with the line */
 function taskOf(line: string | null): string {
   if (line === null) throw new Error(`the line is longer than ${LINE_LIMIT / 2 ** 20} MiB`);
@@ -69,11 +72,13 @@ async function classifyLines(file: string, output: Output): Promise<number> {
     const reason = error instanceof Deno.errors.NotFound ? "it does not exist" : (error as Error).message;
     throw new CliError(`${file} cannot be read: ${reason}`, exit.failed, { cause: error });
   }
-  let bad = 0;
+  let bad = 0, cut = 0;
   for await (const lines of linesOf(stream, LINE_LIMIT)) {
     const results = lines.map(({ number, text }) => {
       try {
-        return safeJson(fiveFields(classify(taskOf(text))));
+        const classification = classify(taskOf(text));
+        if (classification.truncated) cut++;
+        return safeJson(fiveFields(classification));
       } catch (error) {
         bad++;
         return safeJson({ error: (error as Error).message, line: number });
@@ -81,6 +86,7 @@ async function classifyLines(file: string, output: Output): Promise<number> {
     });
     output.write(`${results.join("\n")}\n`);
   }
+  if (cut > 0) output.notice(`${cutNotice} in ${cut} ${cut === 1 ? "line" : "lines"}`);
   if (bad > 0) output.notice(`${bad} ${bad === 1 ? "line" : "lines"} could not be read`);
   return bad > 0 ? exit.failed : exit.done;
 }
@@ -98,6 +104,7 @@ export async function runClassify({ positionals, values }: Arguments, output: Ou
   const judge = judging?.judgeOptions(values.judge!);
   let classification = classify(await readTask(positionals));
   if (judging !== null) classification = await judging.askJudge(judge!, classification, output);
+  if (classification.truncated) output.notice(cutNotice);
   const fields = fiveFields(classification);
   output.result(fields, (paint) => {
     const list = (title: string, parts: readonly string[]) =>

@@ -2,6 +2,7 @@
  * A task's report as text for people. Every word that came from a task, a file or an executor is made visible first.
  * @module
  */
+import { cutNotice } from "./classify.ts";
 import { checklistText } from "./handoff.ts";
 import { type Paint, visible, visibleLine } from "./output.ts";
 import type { TaskReport } from "./task_report.ts";
@@ -24,7 +25,8 @@ export function renderTask(report: TaskReport, paint: Paint): string {
   };
   const sure = `(${Math.floor(100 * classification.confidence)} %)`;
   blocks.push(
-    `${paint.bold(classification.domain)} ${paint.dim(sure)}: ${meanings[status]}\n${plan.recommendedAction}`,
+    `${paint.bold(classification.domain)} ${paint.dim(sure)}: ${meanings[status]}\n${plan.recommendedAction}` +
+      (classification.truncated ? `\nNote: ${cutNotice}.` : ""),
   );
   block(
     "Steps",

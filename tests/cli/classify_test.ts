@@ -69,7 +69,7 @@ Deno.test("classify --jsonl gives one object for every line, with an error for e
   const file = scratch.file("tasks.jsonl", lines.join("\n"));
   const { code, out, err } = await cli(["classify", "--jsonl", file], { flags: scratch.flags });
   assert.equal(code, 1);
-  assert.match(err, /^note: 6 lines could not be read\n$/);
+  assert.match(err, /^note: only the first 16000 characters .* in 1 line\nnote: 6 lines could not be read\n$/);
   const results = out.trimEnd().split("\n").map((line) => JSON.parse(line));
   assert.equal(results.length, lines.length);
   results.forEach((result, i) => {
@@ -119,6 +119,16 @@ Deno.test("classify --format text names the parts and makes control characters v
   // deno-lint-ignore no-control-regex
   assert.doesNotMatch(out, /[\u001b\u0007\u202e]/);
   assert.match(out, /␛\[31mtable␇ <U\+202E>by name/);
+});
+
+Deno.test("a task that is too long to be read says so: classify on standard error, a task's text near its top", async () => {
+  const stdin = "Plot the loss curve. ".repeat(1000);
+  const classified = await cli(["classify", "-"], { stdin });
+  assert.equal(classified.err, "note: only the first 16000 characters of the task were read\n");
+  assert.deepEqual(Object.keys(classified.json), fields);
+  assert.equal((await cli(["classify", "-", "--quiet"], { stdin })).err, "");
+  const { out } = await cli(["-", "--format", "text"], { stdin });
+  assert.equal(out.split("\n")[2], "Note: only the first 16000 characters of the task were read.");
 });
 
 Deno.test("linesOf() cuts a stream anywhere into the same lines", async () => {
