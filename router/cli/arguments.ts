@@ -27,6 +27,8 @@ export interface Arguments {
   };
   /** Every `--file`, in order. */
   readonly files: readonly string[];
+  /** The command that the first word of a task is near to. */
+  readonly near?: string;
 }
 
 /** How many letters have to change to make one word of another. */
@@ -145,7 +147,8 @@ export function readArguments(args: readonly string[]): Arguments {
   }
   const positionals = words.slice(used).map(({ value }) => value);
   if (!values.version) checkPositionals(command, positionals);
-  return { command, positionals, values, files };
+  const near = used === 0 && /^[a-z]{3,14}$/i.test(named[0] ?? "") ? nearest(named[0], commandWords) : undefined;
+  return { command, positionals, values, files, near };
 }
 
 function checkPositionals(command: Command, positionals: readonly string[]): void {

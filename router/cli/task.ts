@@ -4,7 +4,7 @@
  * @module
  */
 import type { Handoff, Memory, NewHandoff } from "../../memory/mod.ts";
-import { classify, longestTask } from "../classify.ts";
+import { classify, longestTask, shippedModel } from "../classify.ts";
 import { redactSecrets } from "../executors/secrets.ts";
 import { type Checklist, makeHandoff } from "../handoff.ts";
 import { makePlan, type Plan } from "../plan.ts";
@@ -138,7 +138,7 @@ function remember(
 
 /** Runs a task. @returns the exit code */
 export async function runTask(args: Arguments, wiring: Wiring, output: Output): Promise<number> {
-  const { positionals, values, files } = args;
+  const { positionals, values, files, near } = args;
   const run = { prepare: values["run-prepare"] === true, train: values["run-train"] === true };
   const { preset, source, seconds, hours, experiments } = values;
   const research = { preset, source, seconds, hours, experiments };
@@ -155,6 +155,10 @@ export async function runTask(args: Arguments, wiring: Wiring, output: Output): 
   const executors = await executorsFor(wiring, run, research);
   const fromStandardInput = positionals.length === 1 && positionals[0] === "-";
   const task = await readTask(positionals);
+  // A word that there is, such as "handle", was hardly meant to be a command.
+  if (near !== undefined && shippedModel().lexicon.find(positionals[0].toLowerCase()) < 0) {
+    output.notice(`"${positionals[0]}" was taken as the beginning of a task; did you mean "${near}"?`);
+  }
   const inputs = await readInputs(files, values["input-text"], fromStandardInput);
   using opened = await openForTask(placeOf(values.db, wiring.memoryPath), output);
 

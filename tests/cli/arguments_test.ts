@@ -97,6 +97,27 @@ Deno.test("a task whose first word is a command is reached by quotation marks or
   assert.equal(leading.code, 0);
 });
 
+Deno.test("a misspelt command is a task, with the command that may have been meant on standard error", async () => {
+  const hints: [args: string[], near: string | undefined][] = [
+    [["clasify", "Plot the loss curve of run 7"], "classify"],
+    [["memry", "stats"], "memory"],
+    [["Handof", "list"], "handoff"],
+    [["handle", "the", "logs"], undefined],
+    [["Classifier for the logs: train it"], undefined],
+    [["--", "clasify", "x"], undefined],
+    [["GELU or ReLU: plot both"], undefined],
+    [[`Plot the loss curve ${"and the speed ".repeat(20)}`], undefined],
+  ];
+  await inPairs(hints, async ([args, near]) => {
+    const { code, json, err } = await cli(args);
+    assert.equal(code, 0, err);
+    assert.ok("plan" in json, args[0]);
+    const [hint] = err.match(/^note: .*did you mean.*$/m) ?? [];
+    const expected = `note: "${args[0]}" was taken as the beginning of a task; did you mean "${near}"?`;
+    assert.equal(hint, near && expected);
+  });
+});
+
 Deno.test("words without quotation marks are one task", async () => {
   const together = await cli(["classify", "Summarize", "the", "training", "logs"]);
   const quoted = await cli(["classify", "Summarize the training logs"]);
