@@ -34,11 +34,20 @@ export function databaseError(path: string, error: unknown): unknown {
     return refuse(`cannot be used without --allow-read=${path} and --allow-write=${path}`);
   }
   if (isBusy(error)) return refuse("is locked by another program; try again when that has ended");
-  if (/malformed|not a database|file is encrypted|corrupt|fts5: |short read|vtable constructor failed/i.test(message)) {
+  // SQLite has read no more than the header: whether it was ever one, nobody can tell.
+  if (/not a database/.test(message)) {
+    return refuse("is no database, or one whose beginning is damaged; it was left as it is");
+  }
+  if (/malformed|file is encrypted|corrupt|fts5: |short read|vtable constructor failed/i.test(message)) {
     return refuse(`is damaged and was left as it is (${message}); restore it from a copy`);
   }
   if (/readonly/.test(message)) return refuse("is read-only");
-  if (/unable to open/.test(message)) return refuse(`cannot be opened: it, or the folder around it, is out of reach`);
+  if (/unable to open/.test(message)) {
+    const absent = isAbsent(folderPath(path));
+    return refuse(
+      `cannot be opened: ${absent ? "its folder does not exist" : "it, or the folder around it, is out of reach"}`,
+    );
+  }
   if (/disk is full/.test(message)) return refuse("cannot be written: the disk is full");
   if (/disk I\/O error/.test(message)) return refuse("cannot be read or written (disk I/O error)");
   if (/no such (table|column)|has no column/.test(message)) {
@@ -92,9 +101,21 @@ function isReadOnly(info: Deno.FileInfo | null): boolean {
   return info !== null && info.mode !== null && (info.mode & 0o222) === 0;
 }
 
+const folderPath = (path: string): string => path.replace(/[^\/\\]*$/, "") || ".";
+
+/** Whether there is surely nothing of this name. */
+function isAbsent(path: string): boolean {
+  try {
+    Deno.statSync(path);
+  } catch (error) {
+    return error instanceof Deno.errors.NotFound;
+  }
+  return false;
+}
+
 function folderOf(path: string): Deno.FileInfo | null {
   try {
-    return Deno.statSync(path.replace(/[^\/\\]*$/, "") || ".");
+    return Deno.statSync(folderPath(path));
   } catch {
     return null; // not there, or not ours to look at; SQLite will say
   }
@@ -111,6 +132,7 @@ const originalColumns = "id file_type timestamp tag content metadata phase progr
 function examine(database: DatabaseSync, path: string, size: number): number {
   const version = Number(valueOf(database, "PRAGMA user_version"));
   // SQLite takes a file of one byte for an empty one, and an unfinished last page for a whole one.
+  if (size === 1) throw new Error("not a database");
   if (size % Number(valueOf(database, "PRAGMA page_size")) !== 0) throw new Error("malformed: the last page is cut");
   const known = entriesSchema.migrations.length;
   if (Number(valueOf(database, "PRAGMA application_id")) !== entriesSchema.applicationId) {
