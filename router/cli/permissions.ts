@@ -34,13 +34,14 @@ export function granted(need: Need): boolean {
 export function shownPath(path: string): string {
   const near = relative(Deno.cwd(), path);
   const shown = near === "" || near === ".." || near.startsWith("../") || near.startsWith("/") ? path : near;
-  // A comma would part the value of the flag.
-  const escaped = shown.replaceAll(",", ",,");
-  return /^[\w./@%+=:,~-]+$/.test(escaped) ? escaped : `'${escaped.replaceAll("'", "'\\''")}'`;
+  return /^[\w./@%+=:,~-]+$/.test(shown) ? shown : `'${shown.replaceAll("'", "'\\''")}'`;
 }
 
-/** The flags that grant permissions, values of one kind joined. */
+/** What grants permissions, as the object of "needs": the flags, values of one kind joined. */
 export function flagsOf(needs: readonly Need[]): string {
+  // A comma parts the value of a flag, and nothing escapes it.
+  const odd = needs.map((need) => "path" in need ? shownPath(need.path) : "").find((path) => path.includes(","));
+  if (odd !== undefined) return `a path without a comma: no permission can name ${odd}`;
   const values = new Map<string, string[]>();
   for (const need of needs) {
     const value = "path" in need
@@ -53,7 +54,8 @@ export function flagsOf(needs: readonly Need[]): string {
     const seen = values.get(need.name) ?? [];
     if (!seen.includes(value)) values.set(need.name, [...seen, value]);
   }
-  return [...values].map(([name, list]) => `--allow-${name}=${list.join(",")}`).join(" ");
+  const flags = [...values].map(([name, list]) => `--allow-${name}=${list.join(",")}`).join(" ");
+  return `${flags} before the name of the script`;
 }
 
 /**
@@ -64,7 +66,7 @@ export function flagsOf(needs: readonly Need[]): string {
 export function requirePermissions(what: string, needs: readonly Need[]): void {
   const missing = needs.filter((need) => !granted(need));
   if (missing.length > 0) {
-    throw new CliError(`${what} needs ${flagsOf(missing)} before the name of the script`, exit.permission);
+    throw new CliError(`${what} needs ${flagsOf(missing)}`, exit.permission);
   }
 }
 

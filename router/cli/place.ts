@@ -84,12 +84,12 @@ export async function openForTask(place: Place, output: Output): Promise<OpenedM
       if (!place.named && granted({ name: "write", path: folder })) Deno.mkdirSync(folder, { recursive: true });
       return opened(openMemory(place.path), "file", place.path);
     }
-    const flags = flagsOf(needsOf(place, true));
+    const needs = flagsOf(needsOf(place, true));
     if (may("read") && exists(place.path)) {
-      output.notice(`the memory is read only: this task is not remembered without ${flags}`);
+      output.notice(`the memory is read only; remembering this task needs ${needs}`);
       return opened(readMemory(place.path), "read-only", place.path);
     }
-    output.notice(`the memory is in RAM and gone afterwards; ${flags} before the name of the script keep it`);
+    output.notice(`the memory is in RAM and gone afterwards; keeping it needs ${needs}`);
     return opened(openMemoryInRam(), "ram");
   } catch (error) {
     throw refused(error);

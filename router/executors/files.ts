@@ -33,9 +33,11 @@ export function pathTrouble(path: string, error: unknown): InputError {
   const name = error instanceof Error ? error.name : "";
   if (name === "NotFound") return new InputError(`There is no file ${shown}.`, "needs-input", { cause: error });
   if (name === "NotCapable") {
-    return new InputError(`Reading ${shown} needs the permission --allow-read=${shown}.`, "needs-input", {
-      cause: error,
-    });
+    // A comma parts the value of the flag, and nothing escapes it.
+    const flag = path.includes(",")
+      ? "a path without a comma: no permission can name this one"
+      : `the permission --allow-read=${shown}`;
+    return new InputError(`Reading ${shown} needs ${flag}.`, "needs-input", { cause: error });
   }
   if (name === "PermissionDenied") {
     return new InputError(`The system does not let this user read ${shown}.`, "failed", { cause: error });

@@ -57,8 +57,8 @@ Deno.test("without any permission a task is planned, the memory is in RAM, and o
     const { code, json, err } = await cli([human], { flags });
     assert.equal(code, 0);
     const ram =
-      "note: the memory is in RAM and gone afterwards; --allow-read=AI-Memory --allow-write=AI-Memory before the " +
-      "name of the script keep it\n";
+      "note: the memory is in RAM and gone afterwards; keeping it needs --allow-read=AI-Memory --allow-write=AI-Memory " +
+      "before the name of the script\n";
     assert.ok(err.startsWith(ram), err);
     assert.equal(err.split("\n").length, 3, err);
     assert.equal(json.domain, "human-action");
@@ -110,7 +110,7 @@ Deno.test("a clone whose memory may be written remembers there, and the next tas
   const reading = await cli(["Check the GPU power cable"], { ...options, flags: ["--allow-read=AI-Memory"] });
   assert.match(
     reading.err,
-    /^note: the memory is read only: this task is not remembered without --allow-read=AI-Memory --allow-write=AI-Memory\n/,
+    /^note: the memory is read only; remembering this task needs --allow-read=AI-Memory --allow-write=AI-Memory before/,
   );
   assert.equal(reading.json.memory.kind, "read-only");
   assert.ok(reading.json.memory.context.includes(first.json.memory.entry));
@@ -375,6 +375,24 @@ Deno.test("a damaged, foreign, newer or absent memory is one sentence, and the f
   }
   const absent = await cli(["memory", "recent", "--db", scratch.file("absent.db")], { flags: scratch.flags });
   assert.equal(absent.code, 1);
+});
+
+Deno.test("a path with a comma is said to be one that no permission can name, and below the current folder it works", async () => {
+  using scratch = new Scratch();
+  const folder = join(scratch.folder, "a,b");
+  Deno.mkdirSync(folder);
+  const file = scratch.file("a,b/pump.txt", "The pump failed at noon. Nobody was hurt.");
+  const given = await cli(["--file", file, "Summarize this file"]);
+  assert.equal(given.code, 3);
+  const odd = `needs a path without a comma: no permission can name ${file}`;
+  assert.equal(given.err, `error: reading the file ${odd}\n`);
+  const memory = await cli(["x", "--db", file]);
+  assert.equal(memory.err, `error: --db ${odd.replace("/pump.txt", "")}\n`);
+  const named = await cli([`Summarize the file "${file}"`]);
+  assert.match(named.out, /Reading \S+pump\.txt needs a path without a comma: no permission can name this one\./);
+  const flags = ["--allow-read=pump.txt"];
+  const near = await cli(["--file", "pump.txt", "Summarize this file"], { flags, cwd: folder });
+  assert.equal(near.json.status, "done", near.err);
 });
 
 Deno.test("planning starts without npm, FFI or network: the graph of cli.ts holds files of this repository only", async () => {
