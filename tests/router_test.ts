@@ -59,6 +59,7 @@ Deno.test("the README's tasks are read as it says", () => {
   equal(classify("Draft a postmortem from yesterday's run logs").domain, "text-based");
   equal(classify("Prepare the data and run a baseline training experiment overnight").domain, "text-based");
   equal(classify("Analyze this file").domain, "text-based");
+  equal(classify("plug the memory leak").domain, "human-action", "a metaphor that is handed over without need");
   const reseat = classify("Go to the server room and reseat the GPU power cable");
   equal(reseat.domain, "human-action");
   ok(makeHandoff(reseat)!.items.some(({ action }) => /reseat the GPU power cable/i.test(action)));

@@ -97,6 +97,30 @@ export class Scratch implements Disposable {
   }
 }
 
+/**
+ * Copies what the command line stands on into the folder, so that the memory of whoever runs the tests is left alone.
+ * @returns how that copy is run, with its own memory
+ */
+export function cloneIn({ folder }: Scratch): RunOptions {
+  const copy = (from: string, to: string) => {
+    Deno.mkdirSync(to, { recursive: true });
+    for (const { name, isDirectory } of Deno.readDirSync(from)) {
+      if (name === "training") continue;
+      if (isDirectory) copy(join(from, name), join(to, name));
+      else Deno.copyFileSync(join(from, name), join(to, name));
+    }
+  };
+  for (const name of ["router", "memory"]) copy(join(root, name), join(folder, name));
+  Deno.copyFileSync(script, join(folder, "cli.ts"));
+  Deno.mkdirSync(join(folder, "cuda"));
+  Deno.copyFileSync(join(root, "cuda/home.ts"), join(folder, "cuda/home.ts"));
+  return {
+    cwd: folder,
+    script: join(folder, "cli.ts"),
+    flags: ["--allow-read=AI-Memory", "--allow-write=AI-Memory"],
+  };
+}
+
 /** Runs jobs two at a time: a process spends its time starting, and the machine may have two cores only. */
 export async function inPairs<T>(list: readonly T[], job: (one: T) => Promise<void>): Promise<void> {
   const queue = [...list];

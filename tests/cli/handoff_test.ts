@@ -1,9 +1,9 @@
 /** `cli.ts handoff …`: a checklist stays open until there is evidence for every item. */
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { Scratch } from "./_cli.ts";
+import { cli, cloneIn, root, Scratch } from "./_cli.ts";
 
 const two = "Reseat the GPU power cable and sweep the corridor with a broom";
 
@@ -197,11 +197,25 @@ Deno.test("a memory that others wrote cannot steer the terminal by its times", a
   }
 });
 
+Deno.test("the README's commands run as they stand there, in their order", async () => {
+  using scratch = new Scratch();
+  const clone = cloneIn(scratch);
+  const readme = Deno.readTextFileSync(join(root, "README.md"));
+  const blocks = readme.matchAll(/```sh\n(.*?)```/gs).map(([, block]) => block);
+  const handoffs = blocks.find((block) => block.includes("handoff cancel"));
+  const task = 'deno run -R=AI-Memory -W=AI-Memory cli.ts "Go to the server room and reseat the GPU power cable"\n';
+  assert.ok(readme.includes(task));
+  const PATH = `${dirname(Deno.execPath())}:${Deno.env.get("PATH")}`;
+  const shell = new Deno.Command("sh", { args: ["-euc", task + handoffs], cwd: clone.cwd, env: { PATH } });
+  const { code, stderr } = await shell.output();
+  assert.equal(code, 0, new TextDecoder().decode(stderr));
+  assert.equal((await cli(["handoff", "show", "1"], clone)).json.state, "cancelled");
+});
+
 Deno.test("handoff commands name the flags that are missing, with exit code 3", async () => {
   using scratch = new Scratch();
   const id = await opened(scratch);
   const [read] = scratch.flags;
-  const { cli } = await import("./_cli.ts");
   const list = await cli(["handoff", "list", "--db", scratch.db]);
   assert.equal(list.code, 3);
   assert.match(

@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { join } from "node:path";
-import { cli, inPairs, root, Scratch } from "./_cli.ts";
+import { cli, cloneIn, inPairs, root, Scratch } from "./_cli.ts";
 
 const hybrid = "Summarize the training logs and then physically restart the server";
 const human = "Go to the server room and reseat the GPU power cable";
@@ -79,24 +79,7 @@ Deno.test("--quiet leaves standard error empty; the JSON has the notices", async
 
 Deno.test("a clone whose memory may be written remembers there, and the next task gets it as context", async () => {
   using scratch = new Scratch();
-  // A copy, so that the memory of whoever runs the tests is left alone.
-  const copy = async (from: string, to: string) => {
-    Deno.mkdirSync(to, { recursive: true });
-    for (const { name, isDirectory } of Deno.readDirSync(from)) {
-      if (name === "training") continue;
-      if (isDirectory) await copy(join(from, name), join(to, name));
-      else Deno.copyFileSync(join(from, name), join(to, name));
-    }
-  };
-  for (const folder of ["router", "memory"]) await copy(join(root, folder), join(scratch.folder, folder));
-  Deno.copyFileSync(join(root, "cli.ts"), join(scratch.folder, "cli.ts"));
-  Deno.mkdirSync(join(scratch.folder, "cuda"));
-  Deno.copyFileSync(join(root, "cuda/home.ts"), join(scratch.folder, "cuda/home.ts"));
-  const options = {
-    cwd: scratch.folder,
-    script: join(scratch.folder, "cli.ts"),
-    flags: ["--allow-read=AI-Memory", "--allow-write=AI-Memory"],
-  };
+  const options = cloneIn(scratch);
   const empty = await cli(["handoff", "list"], options);
   assert.equal(empty.code, 0);
   assert.deepEqual(empty.json.handoffs, []);
