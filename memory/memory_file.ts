@@ -31,7 +31,8 @@ export function databaseError(path: string, error: unknown): unknown {
   const message = text(error);
   const refuse = (reason: string) => new DatabaseError(path, reason, error);
   if (error instanceof Deno.errors.NotCapable || /run again with the --allow-/.test(message)) {
-    return refuse(`cannot be used without --allow-read=${path} and --allow-write=${path}`);
+    const folder = folderPath(path);
+    return refuse(`cannot be used without --allow-read=${folder} and --allow-write=${folder}, the folder it is in`);
   }
   if (isBusy(error)) return refuse("is locked by another program; try again when that has ended");
   // SQLite has read no more than the header: whether it was ever one, nobody can tell.

@@ -242,23 +242,24 @@ Deno.test("a memory that another program has locked is refused after waiting, an
     ok(memory.verify().ok);
   }));
 
-Deno.test("without permission for its file the memory says which flags it needs", async () => {
+Deno.test("without permission for its folder the memory says which flags it needs, and they are enough", async () => {
   await withFolder(async (folder) => {
-    makeMemory(`${folder}/memory.db`);
+    const path = `${folder}/memory.db`;
+    makeMemory(path);
     const module = new URL("../memory/mod.ts", import.meta.url).href;
     const script = `
       import { openMemory, readMemory } from ${JSON.stringify(module)};
       for (const open of [openMemory, readMemory]) {
-        try { open(${
-      JSON.stringify(`${folder}/memory.db`)
-    }); } catch (error) { console.log(error.name, error.message); }
+        try { open(${JSON.stringify(path)}).close(); } catch (error) { console.log(error.name, error.message); }
       }`;
     await Deno.writeTextFile(`${folder}/script.ts`, script);
-    const { stdout } = await new Deno.Command(Deno.execPath(), {
-      args: ["run", "--no-prompt", "--no-check", `${folder}/script.ts`],
-    }).output();
-    const path = `${folder}/memory.db`;
-    const line = `DatabaseError ${path} cannot be used without --allow-read=${path} and --allow-write=${path}.`;
-    equal(new TextDecoder().decode(stdout).trim().split("\n"), [line, line]);
+    const run = async (...flags: string[]) => {
+      const args = ["run", "--no-prompt", "--no-check", ...flags, `${folder}/script.ts`];
+      return new TextDecoder().decode((await new Deno.Command(Deno.execPath(), { args }).output()).stdout);
+    };
+    const flags = [`--allow-read=${folder}/`, `--allow-write=${folder}/`];
+    const line = `DatabaseError ${path} cannot be used without ${flags.join(" and ")}, the folder it is in.\n`;
+    equal(await run(), line.repeat(2));
+    equal(await run(...flags), "");
   });
 });
