@@ -32,7 +32,7 @@ constexpr int kGroup = 128;  // threads of a warpgroup
   abort();
 }
 
-// 0: asynchronous work is done at once. Else the moments at which it is done depend on it.
+// 0: asynchronous work is done at once. Else it decides when.
 uint32_t seed() {
   static const uint32_t value = [] {
     const char* text = getenv("RESEARCHSWARM_EMULATOR_SEED");
@@ -255,7 +255,9 @@ bool can_run(const Thread& thread) {
 
 void do_late(std::function<void()> run) {
   if (seed() == 0) return run();
-  machine.late.push_back({std::move(run), machine.tick + machine.next_random() % 4});
+  // Half of it waits until nobody can go on without.
+  const uint32_t random = machine.next_random();
+  machine.late.push_back({std::move(run), random % 2 == 0 ? UINT64_MAX : machine.tick + random / 2 % 4});
 }
 
 // What is due, or, if `anything`, some of the rest.
