@@ -129,7 +129,7 @@ Deno.test("a session survives Ctrl-C and kill -9 in mid-run, two drivers, traps 
   await Deno.mkdir(dirname(hook), { recursive: true });
   await Deno.writeTextFile(hook, `#!/bin/sh\ntouch ${folder}/trap\n`, { mode: 0o755 });
   try {
-    await step("Ctrl-C in the baseline: exit code 130, and how to go on is said", async () => {
+    await step("Ctrl-C in the baseline: exit code 130; what the preset changed and how to go on are said", async () => {
       const common = ["--preset", "cpu-tiny", "--source", "files:../text.jsonl", "--seconds", "2", "--threads", "1"];
       const child = overnight(checkout, home, [...common, "--experiments", "2", "--tag", "night"]);
       const end = ended(child);
@@ -143,6 +143,8 @@ Deno.test("a session survives Ctrl-C and kill -9 in mid-run, two drivers, traps 
       child.kill("SIGINT");
       const { code, stderr } = await end;
       equal([code, /interrupted.*deno task overnight --resume night/.test(stderr)], [130, true], stderr);
+      const changes = "depth 4 → 2, width 256 → 128, headDim 128 → 64, batchTokens 4096 → 1024, microBatchRows 16 → 32";
+      ok(stderr.includes(`preset cpu-tiny changes committed constants of trainer/train.ts: ${changes}\n`), stderr);
     });
 
     await step("a second driver is turned away, and so is a second session of this name", async () => {

@@ -12,7 +12,8 @@ import type { Config } from "../contract.ts";
 import { openDataset } from "../data/dataset.ts";
 import { presetOf } from "../presets.ts";
 import { pinTree } from "../run/pin.ts";
-import type { Agent } from "./agents/agent.ts";
+import { configOf, parseSpace } from "../space.ts";
+import { type Agent, describeChange } from "./agents/agent.ts";
 import { SearchAgent } from "./agents/search.ts";
 import { askValid } from "./check.ts";
 import { decisionRules } from "./decide.ts";
@@ -274,6 +275,23 @@ export interface OpenOptions {
   readonly notice?: (line: string) => void;
 }
 
+/** Constants that are named of those that a preset changes. */
+const NAMED = 5;
+
+/** What a preset changes of the constants in a `train.ts`, for people; "" for nothing. */
+function presetChanges(values: Config, source: string): string {
+  let committed: Config;
+  try {
+    committed = configOf(parseSpace(source));
+  } catch {
+    return ""; // the baseline says what is wrong with the block
+  }
+  const known = Object.fromEntries(Object.entries(values).filter(([name]) => name in committed));
+  const changes = describeChange(committed, known).split(", ");
+  const more = changes.length > NAMED ? ` and ${changes.length - NAMED} more` : "";
+  return changes.slice(0, NAMED).join(", ") + more;
+}
+
 /** Makes git and the session's folder, and takes the lock. */
 function begin(place: SessionPlace): { git: Git; folder: string; release: () => void } {
   checkTag(place.tag);
@@ -327,6 +345,10 @@ export async function createSession(
       pin,
       machine: machineOf(settings, made),
     });
+    const changes = presetChanges(presetOf(settings.preset).config, await workspace.sourceOf(checkout.commit));
+    if (changes !== "") {
+      options.notice?.(`preset ${settings.preset} changes committed constants of trainer/train.ts: ${changes}`);
+    }
     const parts = assemble(place, settings, store, workspace, made, options);
     const opened = store;
     return { parts, settings, close: () => (opened.close(), release()) };
