@@ -47,6 +47,23 @@ Deno.test("without any home folder each task says what to set, in one line", asy
   }
 });
 
+Deno.test("a home folder that cannot be written is one sentence to a session", async () => {
+  const file = await Deno.makeTempFile();
+  try {
+    const home = join(file, "home");
+    for (
+      const [args, tag] of [[["overnight", "--preset", "cpu-tiny", "--tag", "a"], "a"], [["demo"], "demo-[0-9-]+"]]
+    ) {
+      const { code, err } = await task(args as string[], { RESEARCHSWARM_HOME: home });
+      assert.equal(code, 1);
+      const folder = `${home}/sessions/${tag}`;
+      assert.match(err, new RegExp(`^${folder} can't be written \\(Not a directory\\): set RESEARCHSWARM_HOME to .*$`));
+    }
+  } finally {
+    await Deno.remove(file);
+  }
+});
+
 Deno.test("a deno below a folder with spaces runs the tasks that start processes", async () => {
   const folder = await Deno.makeTempDir({ prefix: "a folder " });
   try {

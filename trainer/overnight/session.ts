@@ -10,6 +10,7 @@ import { DatabaseError, SessionStore } from "../../memory/mod.ts";
 import { announceChoice, type DeviceChoice } from "../../cuda/device.ts";
 import type { Config } from "../contract.ts";
 import { openDataset } from "../data/dataset.ts";
+import { reasonOf } from "../data/error.ts";
 import { presetOf } from "../presets.ts";
 import { pinTree } from "../run/pin.ts";
 import { configOf, parseSpace } from "../space.ts";
@@ -292,13 +293,22 @@ function presetChanges(values: Config, source: string): string {
   return changes.slice(0, NAMED).join(", ") + more;
 }
 
-/** Makes git and the session's folder, and takes the lock. */
+/**
+ * Makes git and the session's folder, and takes the lock.
+ * @throws {SessionError} the home folder cannot be written, or another process drives the session
+ */
 function begin(place: SessionPlace): { git: Git; folder: string; release: () => void } {
   checkTag(place.tag);
   const folder = sessionFolder(place);
-  Deno.mkdirSync(folder, { recursive: true });
-  const lock = lockSession(folder, place.tag);
-  return { git: new Git(join(folder, "gitconfig")), folder, release: lock.release };
+  try {
+    Deno.mkdirSync(folder, { recursive: true });
+    const lock = lockSession(folder, place.tag);
+    return { git: new Git(join(folder, "gitconfig")), folder, release: lock.release };
+  } catch (cause) {
+    if (cause instanceof SessionError || cause instanceof Deno.errors.NotCapable) throw cause;
+    const message = `${folder} can't be written (${reasonOf(cause)}): set RESEARCHSWARM_HOME to a folder that can`;
+    throw new SessionError(message, { cause });
+  }
 }
 
 /**
