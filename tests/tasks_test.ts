@@ -64,6 +64,20 @@ Deno.test("a home folder that cannot be written is one sentence to a session", a
   }
 });
 
+Deno.test("a session without git says that git is missing, not a permission", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    await Deno.symlink(Deno.execPath(), join(folder, "deno"));
+    for (const name of ["overnight", "demo"]) {
+      const { code, err } = await task([name], { PATH: folder, RESEARCHSWARM_HOME: join(folder, "home") });
+      // Deno's own remark stands before it.
+      assert.deepEqual([code, err.split("\n").at(-1)], [1, "git was not found; install it and try again"]);
+    }
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
 Deno.test("a deno below a folder with spaces runs the tasks that start processes", async () => {
   const folder = await Deno.makeTempDir({ prefix: "a folder " });
   try {

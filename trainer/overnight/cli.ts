@@ -11,7 +11,7 @@ import { DataError, requirePermissions } from "../data/error.ts";
 import { resolveHome } from "../data/home.ts";
 import { defaultPreset, presetNames, presetOf } from "../presets.ts";
 import { decisionRules } from "./decide.ts";
-import { SessionError, TagTakenError } from "./git.ts";
+import { GIT_MISSING, SessionError, TagTakenError } from "./git.ts";
 import { tableText } from "./ledger.ts";
 import { runSession, type SessionOutcome } from "./loop.ts";
 import { Progress } from "./progress.ts";
@@ -19,6 +19,7 @@ import {
   agents,
   chosenDevice,
   createSession,
+  exists,
   type OpenOptions,
   type OpenSession,
   resumeSession,
@@ -168,6 +169,13 @@ function* freeTags(prefix: string): Generator<string> {
   for (let i = 2;; i++) yield `${day}-${i}`;
 }
 
+/** Deno grants programs by the paths that it finds when it starts: to it, git that is not there is git that is not allowed. */
+function requireGit(): void {
+  if (Deno.permissions.querySync({ name: "run", command: "git" }).state === "granted") return;
+  const found = (Deno.env.get("PATH") ?? "").split(":").some((folder) => exists(join(folder, "git")));
+  if (!found) throw new SessionError(GIT_MISSING);
+}
+
 /** Opens the session that a command line asks for. */
 async function open(
   values: Values,
@@ -176,6 +184,7 @@ async function open(
 ): Promise<{ tag: string; session: OpenSession }> {
   const home = checked(resolveHome);
   const checkout = fileURLToPath(new URL("../..", import.meta.url)).replace(/\/$/, "");
+  requireGit();
   requirePermissions("overnight", [
     { name: "read", value: home },
     { name: "write", value: home },

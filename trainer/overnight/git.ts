@@ -12,6 +12,9 @@ export class SessionError extends Error {
 /** The tag of a new session is in use. */
 export class TagTakenError extends SessionError {}
 
+/** For a machine without git. */
+export const GIT_MISSING = "git was not found; install it and try again";
+
 /** Beats the configuration of the repository that git runs in. */
 const hardened = [
   "core.hooksPath=/dev/null",
@@ -80,7 +83,7 @@ export class Git {
         stderr: "piped",
       }).spawn();
     } catch (error) {
-      if (error instanceof Deno.errors.NotFound) throw new SessionError("git was not found; install it and try again");
+      if (error instanceof Deno.errors.NotFound) throw new SessionError(GIT_MISSING);
       throw error;
     }
     if (options.input !== undefined) {

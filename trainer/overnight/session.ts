@@ -76,7 +76,8 @@ export const agents: Readonly<Record<string, () => Agent>> = { search: () => new
 /** Folder of a session. */
 export const sessionFolder = (place: SessionPlace): string => join(place.home, "sessions", place.tag);
 
-const exists = (path: string): boolean => {
+/** Whether there is something at a path. */
+export const exists = (path: string): boolean => {
   try {
     Deno.statSync(path);
     return true;
