@@ -137,3 +137,22 @@ Deno.test("a session that cannot have a library says why, not what it was doing"
     await Deno.remove(folder, { recursive: true });
   }
 });
+
+Deno.test("a library file that was cut short is suspected where it ends a task without a word", async () => {
+  const home = await Deno.makeTempDir();
+  try {
+    const library = join(home, "lib", basename(dirname(testLibraryPath)), basename(testLibraryPath));
+    await Deno.mkdir(dirname(library), { recursive: true });
+    await Deno.writeFile(library, (await Deno.readFile(testLibraryPath)).subarray(0, 20000));
+    const env = { RESEARCHSWARM_HOME: home, RESEARCHSWARM_DEVICE: "cpu" };
+    for (const [name, prefix] of [["train", "train: "], ["overnight", ""]]) {
+      const { code, err } = await task([name, "--seconds", "1", "--data", home], env);
+      const reason =
+        "was ended by a signal \\(exit code 1\\d\\d\\): the library may be damaged; remove .*/lib and try again";
+      assert.equal(code, 1);
+      assert.match(err, new RegExp(`^${prefix}deno task device ${reason}$`));
+    }
+  } finally {
+    await Deno.remove(home, { recursive: true });
+  }
+});

@@ -12,6 +12,7 @@ import type { Config } from "../contract.ts";
 import { openDataset } from "../data/dataset.ts";
 import { reasonOf } from "../data/error.ts";
 import { presetOf } from "../presets.ts";
+import { brokenTask } from "../run/ending.ts";
 import { pinTree } from "../run/pin.ts";
 import { configOf, parseSpace } from "../space.ts";
 import { type Agent, describeChange } from "./agents/agent.ts";
@@ -124,6 +125,8 @@ async function task(folder: string, args: string[], home: string, progress: bool
   }).output();
   const said = new TextDecoder().decode(output.stdout);
   if (output.success) return said;
+  const broken = brokenTask(args[0], output.code, home);
+  if (broken !== null) throw new SessionError(broken);
   // What was inherited is not there to be read. Else what was done stands before the sentence, and the compiler's own
   // words behind that of prepare.
   const lines = progress ? [] : new TextDecoder().decode(output.stderr).trim().split("\n");

@@ -38,3 +38,17 @@ const INTERRUPTS = ["SIGINT", "SIGTERM", "SIGHUP"];
 
 /** Whether a child ended by an interrupt; it may not send one itself. */
 export const interrupted = (exit: Deno.CommandStatus): boolean => INTERRUPTS.includes(exit.signal ?? "");
+
+/** Numbers of the signals that others send: SIGHUP, SIGINT, SIGKILL, SIGTERM. */
+const SENT = [1, 2, 9, 15];
+
+/**
+ * What a task of `deno.json` ended with, where that is a signal of its own making: it had no time to say a word. A library
+ * file that was cut short ends whoever opens it with SIGBUS.
+ * @param code exit code, 128 and the signal's number
+ */
+export function brokenTask(name: string, code: number, home: string): string | null {
+  if (code <= 128 || SENT.includes(code - 128)) return null;
+  return `deno task ${name} was ended by a signal (exit code ${code}): the library may be damaged; ` +
+    `remove ${home}/lib and try again`;
+}

@@ -11,6 +11,7 @@ import { DataError, reasonOf, requirePermissions } from "../data/error.ts";
 import { resolveHome } from "../data/home.ts";
 import { defaultPreset, presetNames, presetOf } from "../presets.ts";
 import { parseClock } from "./clock.ts";
+import { brokenTask } from "./ending.ts";
 import { evaluatorLogName, runTraining } from "./supervisor.ts";
 import type { RunEvents, RunOptions, RunResult } from "./types.ts";
 
@@ -113,7 +114,7 @@ function runFolderOf(values: Values, home: string): string {
 
 /** Runs another task of `deno.json`, which spells out its permissions. @returns what it printed */
 async function task(root: string, args: string[], home: string, signal: AbortSignal): Promise<string> {
-  const { success, stdout } = await new Deno.Command(Deno.execPath(), {
+  const { success, code, stdout } = await new Deno.Command(Deno.execPath(), {
     args: ["task", "--quiet", ...args],
     cwd: root,
     env: { RESEARCHSWARM_HOME: home },
@@ -123,7 +124,9 @@ async function task(root: string, args: string[], home: string, signal: AbortSig
     signal,
   }).output();
   if (signal.aborted) throw new UsageError("interrupted");
-  if (!success) throw new UsageError(`deno task ${args[0]} failed; its message stands above`);
+  if (!success) {
+    throw new UsageError(brokenTask(args[0], code, home) ?? `deno task ${args[0]} failed; its message stands above`);
+  }
   return new TextDecoder().decode(stdout);
 }
 
