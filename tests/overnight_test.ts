@@ -174,6 +174,7 @@ Deno.test("a session runs the baseline, then experiments; kept ones are commits 
     equal(table.length, 5);
     ok(/^baseline .* yes +12345 +1\.5$/.test(table[1]), table[1]);
     ok(/−0\.\d{4} +yes/.test(table[2]), table[2]);
+    ok(/ — +crashed +1\.5$/.test(table[3]), `a run without a score has no speed: ${table[3]}`);
   }));
 
 Deno.test("a session that is killed before any of its steps goes on as if nothing had been: none lost, none counted twice", async () => {

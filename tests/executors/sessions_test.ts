@@ -146,6 +146,9 @@ Deno.test("results.tsv and a database handed in as a file make the same figures 
     Deno.writeTextFileSync(`${folder}/results.tsv`, lines.join("\n") + "\n");
     const database = await runTask("Draft a postmortem", { input: await readInput(`${folder}/session.db`), now });
     match(database.text, /9 experiments: 3 kept, 1 discarded, 3 crashed, 1 voided, 1 refused/);
+    const report = await runTask("Report on session night", { sessionsFolder: sessions, now });
+    match(report.text, /\| exp_003 [^\n]*\| discarded +\| +\d+ \|/);
+    match(report.text, /\| exp_004 [^\n]*\| crashed +\| +— \|/, "a run without a score has no speed");
     const table = await runTask(`Draft a postmortem from ${folder}/results.tsv`, { now });
     equal(table.used, [`${folder}/results.tsv`]);
     match(table.text, /5 experiments: 3 kept, 1 discarded, 1 crashed\. [\s\S]*in 2 kept steps/);

@@ -82,7 +82,10 @@ export function tableText(store: SessionStore): string {
       scored?.toFixed(6) ?? "—",
       delta === "" || delta.startsWith("−") ? delta : `+${delta}`,
       state === "kept" ? "yes" : state === "discarded" ? "no" : state,
-      run?.tokens && run.trainingSeconds ? String(Math.round(run.tokens / run.trainingSeconds)) : "",
+      // A run that ended early may have a part of a step to its name, which is no speed.
+      run?.status === "ok" && run.tokens && run.trainingSeconds
+        ? String(Math.round(run.tokens / run.trainingSeconds))
+        : "",
       run?.totalSeconds?.toFixed(1) ?? "",
     ]);
     if (state === "kept" && valBpb !== null && (best === null || valBpb < best)) best = valBpb;

@@ -181,7 +181,10 @@ export function nightOf(store: SessionStore, path: string): Night {
           (run.endedAt === null ? 0 : (Date.parse(run.endedAt) - Date.parse(run.startedAt)) / 1000);
         return sum + (Number.isFinite(taken) ? taken : 0);
       }, 0),
-      tokensPerSecond: deciding?.tokens && deciding.trainingSeconds ? deciding.tokens / deciding.trainingSeconds : null,
+      // A run that ended early may have a part of a step to its name, which is no speed.
+      tokensPerSecond: deciding?.status === "ok" && deciding.tokens && deciding.trainingSeconds
+        ? deciding.tokens / deciding.trainingSeconds
+        : null,
       peakBytes: deciding?.peakBytes ?? null,
       steps: deciding?.steps ?? null,
       lostRuns: own.filter(({ status }) => status === "lost")
