@@ -183,6 +183,8 @@ Deno.test("a session survives Ctrl-C and kill -9 in mid-run, two drivers, traps 
       equal(code, 0, stderr);
       ok(/^experiment +change +val_bpb/.test(stdout), stdout);
       ok(stdout.includes("--decide greedy") && stdout.includes("all 2 experiments are done"), stdout);
+      // Without a terminal, a line for each experiment that was decided now.
+      ok(/(^|\n)exp_001 {2}[^\n]+ {2}val_bpb \d\.\d{6} {2}(kept|discarded)\nexp_002 {2}[^\n]+\n$/.test(stderr), stderr);
       using store = SessionStore.open(database, { readOnly: true });
       const experiments = store.experiments();
       equal(experiments.map(({ id }) => id), [0, 1, 2]);

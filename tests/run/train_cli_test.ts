@@ -81,11 +81,11 @@ Deno.test("--help has every option", async () => {
   if (code !== 0) throw new Error(`exit code ${code}`);
 });
 
-Deno.test("train.ts is trained and scored, and the summary has the lines of the peer", async () => {
+Deno.test("train.ts is trained and scored, each phase is said, and the summary has the lines of the peer", async () => {
   const args = ["--preset", "cpu-tiny", "--data", "data", "--out", "out", "--steps", "1", "--seed", "7"];
   const { code, out, err } = await run(args);
   if (code !== 0) throw new Error(`exit code ${code}: ${err}`);
-  if (err !== "") throw new Error(`it is not quiet without a terminal: ${err}`);
+  if (err !== "building the model\ntraining\nscoring\n") throw new Error(`without a terminal, a line a phase: ${err}`);
   const values = new Map(out.trim().split("\n").slice(1).map((line) => line.split(/: +/) as [string, string]));
   const wanted: [string, RegExp][] = [
     ["val_bpb", /^\d\.\d{6}$/],
@@ -117,7 +117,7 @@ Deno.test("Ctrl-C ends a run and its processes with exit code 130", async () => 
   child.kill("SIGINT");
   const { code, stderr } = await child.output();
   const err = new TextDecoder().decode(stderr);
-  if (code !== 130 || !/^train: aborted: /.test(err)) throw new Error(`exit code ${code}: ${err}`);
+  if (code !== 130 || !/^train: aborted: /m.test(err)) throw new Error(`exit code ${code}: ${err}`);
   if (workers().length > 0) throw new Error("its worker trains on");
   const left = [...Deno.readDirSync(folder)].map(({ name }) => name).filter((name) => name.endsWith(".tmp"));
   if (left.length > 0) throw new Error(`left ${left}`);

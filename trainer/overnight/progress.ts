@@ -1,5 +1,6 @@
 /**
- * What a session shows on a terminal while it works: one line that is written over. Shows nothing elsewhere.
+ * What a session shows while it works: on a terminal one line that is written over, elsewhere a line for each experiment
+ * when it is decided.
  * @module
  */
 import type { ExperimentRow } from "../../memory/mod.ts";
@@ -10,6 +11,12 @@ const encoder = new TextEncoder();
 
 /** Milliseconds between two versions of the line. */
 const INTERVAL = 200;
+
+/** Number and change: `exp_001  batchTokens 4096 → 2048` */
+function titleOf(experiment: ExperimentRow): string {
+  const name = experiment.parent === null ? "baseline" : `exp_${String(experiment.id).padStart(3, "0")}`;
+  return `${name}  ${describeShortly(experiment)}`;
+}
 
 /** A line on stderr that replaces the last one. */
 export class Progress implements SessionEvents {
@@ -37,8 +44,7 @@ export class Progress implements SessionEvents {
 
   /** Follows one run. */
   started(experiment: ExperimentRow): ReturnType<NonNullable<SessionEvents["started"]>> {
-    const name = experiment.parent === null ? "baseline" : `exp_${String(experiment.id).padStart(3, "0")}`;
-    const title = `${name}  ${describeShortly(experiment)}`;
+    const title = titleOf(experiment);
     this.#line(`${title} · starting`);
     return {
       phase: (phase) => this.#line(`${title} · ${phase}`),
@@ -57,10 +63,14 @@ export class Progress implements SessionEvents {
   /** Says how an experiment ended. */
   decided(experiment: ExperimentRow): void {
     this.clear();
-    if (!this.#terminal) return;
     const { state, valBpb, reason } = experiment;
-    const score = state === "kept" || state === "discarded" ? `val_bpb ${valBpb?.toFixed(6)}` : reason;
-    console.error(`${state.padEnd(9)}  ${describeShortly(experiment)}  ${score}`);
+    const scored = state === "kept" || state === "discarded";
+    const score = scored ? `val_bpb ${valBpb?.toFixed(6)}` : reason;
+    if (this.#terminal) console.error(`${state.padEnd(9)}  ${describeShortly(experiment)}  ${score}`);
+    else {
+      const outcome = scored ? `${score}  ${state}` : `${state}: ${reason.replaceAll(/\s+/g, " ")}`;
+      console.error(`${titleOf(experiment)}  ${outcome}`);
+    }
   }
 
   /** Prints a warning, on any stderr. */

@@ -137,7 +137,10 @@ function lineOf(text: string, label: string): string {
   return line.slice(label.length).trim();
 }
 
-/** One line on stderr that is written over, on a terminal only. */
+/** What a phase of a run is called. */
+const phases = { setup: "building the model", training: "training", scoring: "scoring" } as const;
+
+/** On a terminal one line on stderr that is written over, elsewhere a line for each phase. */
 class ProgressLine {
   readonly #terminal = Deno.stderr.isTerminal();
   #last = 0;
@@ -150,7 +153,7 @@ class ProgressLine {
 
   events(): RunEvents {
     return {
-      phase: (name) => this.show({ setup: "building the model", training: "training", scoring: "scoring" }[name]),
+      phase: (name) => this.#terminal ? this.show(phases[name]) : console.error(phases[name]),
       step: ({ step, loss, seconds, tokens, share }) => {
         if (performance.now() - this.#last < 200) return;
         this.#last = performance.now();
