@@ -3,11 +3,13 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Bench } from "./_fixture.ts";
 import { processesWith } from "../_processes.ts";
-import "../_library.ts";
+import { copyLibraries } from "../_library.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const script = join(root, "trainer/run/train_cli.ts");
 const bench = await Bench.create();
+const home = join(bench.folder, "home");
+await copyLibraries(home);
 globalThis.addEventListener("unload", () => Deno.removeSync(bench.folder, { recursive: true }));
 
 /** The flags of the task in `deno.json`, so that it is the task that is tested. */
@@ -24,6 +26,7 @@ const command = (args: string[], flags = taskFlags()) =>
   new Deno.Command(Deno.execPath(), {
     args: [...flags, "--no-check", script, ...args],
     cwd: bench.folder,
+    env: { RESEARCHSWARM_HOME: home },
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
@@ -65,6 +68,8 @@ Deno.test("each mistake on the command line is one sentence and exit code 1, and
     }
   };
   for (let at = 0; at < mistakes.length; at += 3) await Promise.all(mistakes.slice(at, at + 3).map(check));
+  const runs = [...Deno.readDirSync(join(home, "runs"))].map(({ name }) => name);
+  if (runs.length > 0) problems.push(`runs that wrote nothing left ${runs}`);
   if (problems.length > 0) throw new Error(problems.join("\n"));
 });
 
@@ -97,6 +102,7 @@ Deno.test("train.ts is trained and scored, each phase is said, and the summary h
     ["num_steps", /^1$/],
     ["num_params_M", /^0\.\d\d$/],
     ["depth", /^3$/],
+    ["checkpoint", /^\/.*\/out\/checkpoint\.safetensors$/],
   ];
   for (const [name, pattern] of wanted) {
     if (!pattern.test(values.get(name) ?? "")) throw new Error(`${name} is ${values.get(name)} in\n${out}`);

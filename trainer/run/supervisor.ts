@@ -195,6 +195,11 @@ async function execute(options: RunOptions, budget: Budget, events: RunEvents, r
   return scored.status === "ok" ? null : scored;
 }
 
+/** Removes the folder of a run that nothing was written to. */
+async function removeEmpty(folder: string): Promise<void> {
+  if ((await Deno.lstat(folder).catch(() => null))?.isDirectory) await Deno.remove(folder).catch(() => {});
+}
+
 /**
  * Runs `train.ts` once and scores what it leaves. Whatever the code under test does ends in a status with a reason; an
  * error is thrown only for what the caller got wrong (a missing library, data set or permission).
@@ -210,7 +215,10 @@ export async function runTraining(options: RunOptions, events: RunEvents = {}): 
     throw new Error(`evaluationRows must be a whole number from 1 on, got ${options.evaluationRows}`);
   }
   const result = emptyResult();
-  const verdict = await execute(options, budget, events, result);
+  const verdict = await execute(options, budget, events, result).catch(async (error) => {
+    await removeEmpty(options.runFolder);
+    throw error;
+  });
   if (verdict) [result.status, result.reason, result.valBpb] = [verdict.status, verdict.reason, null];
   result.totalSeconds = seconds() - start;
   result.overheadSeconds = result.totalSeconds - result.trainingSeconds - result.forwardSeconds;

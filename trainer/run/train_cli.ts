@@ -13,6 +13,7 @@ import { defaultPreset, presetNames, presetOf } from "../presets.ts";
 import { parseClock } from "./clock.ts";
 import { brokenTask } from "./ending.ts";
 import { evaluatorLogName, runTraining } from "./supervisor.ts";
+import { checkpointName, checkpointOf } from "./training.ts";
 import type { RunEvents, RunOptions, RunResult } from "./types.ts";
 
 const usage = `Trains trainer/train.ts once and scores it in bits per byte of the validation rows.
@@ -53,7 +54,7 @@ const flags = {
 type Values = { [name in keyof typeof flags]?: name extends "help" ? boolean : string };
 
 /** What a run leaves in its folder. */
-const runFiles = ["checkpoint.safetensors", "clock.json", "stderr.log", evaluatorLogName];
+const runFiles = [checkpointName, "clock.json", "stderr.log", evaluatorLogName];
 
 /** A mistake of the user or of the machine, in one sentence. */
 class UsageError extends Error {}
@@ -166,8 +167,8 @@ class ProgressLine {
   }
 }
 
-/** The summary of a scored run, a line each. */
-export function summary(result: RunResult): string {
+/** The summary of a scored run, a line each. @param checkpoint where its weights are */
+function summary(result: RunResult, checkpoint: string): string {
   const lines: [string, string | null][] = [
     ["val_bpb", result.valBpb!.toFixed(6)],
     ["training_seconds", result.trainingSeconds.toFixed(1)],
@@ -182,6 +183,7 @@ export function summary(result: RunResult): string {
     ["forward_seconds", result.forwardSeconds.toFixed(1)],
     ["overhead_seconds", result.overheadSeconds.toFixed(1)],
     ["weights_sha256", result.weightsHash],
+    ["checkpoint", checkpoint],
   ];
   return lines.filter(([, value]) => value !== null).map(([name, value]) => `${`${name}:`.padEnd(20)}${value}`).join(
     "\n",
@@ -251,7 +253,7 @@ async function main(args: readonly string[]): Promise<number> {
     console.error(`train: ${result.status}: ${result.reason}`);
     return result.status === "aborted" ? 130 : 1;
   }
-  console.log(`---\n${summary(result)}`);
+  console.log(`---\n${summary(result, checkpointOf(options.runFolder))}`);
   return 0;
 }
 
