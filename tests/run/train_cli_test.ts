@@ -22,11 +22,11 @@ function taskFlags(): string[] {
   return flags.slice(1, -1);
 }
 
-const command = (args: string[], flags = taskFlags()) =>
+const command = (args: string[], flags = taskFlags(), env: Record<string, string> = { RESEARCHSWARM_HOME: home }) =>
   new Deno.Command(Deno.execPath(), {
     args: [...flags, "--no-check", script, ...args],
     cwd: bench.folder,
-    env: { RESEARCHSWARM_HOME: home },
+    env,
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
@@ -123,8 +123,24 @@ Deno.test("Ctrl-C ends a run and its processes with exit code 130", async () => 
   child.kill("SIGINT");
   const { code, stderr } = await child.output();
   const err = new TextDecoder().decode(stderr);
-  if (code !== 130 || !/^train: aborted: /m.test(err)) throw new Error(`exit code ${code}: ${err}`);
+  if (code !== 130 || !err.endsWith("train: interrupted\n")) throw new Error(`exit code ${code}: ${err}`);
   if (workers().length > 0) throw new Error("its worker trains on");
   const left = [...Deno.readDirSync(folder)].map(({ name }) => name).filter((name) => name.endsWith(".tmp"));
   if (left.length > 0) throw new Error(`left ${left}`);
+});
+
+Deno.test("Ctrl-C while the library is built ends with exit code 130 too", async () => {
+  const [tools, begun] = [join(bench.folder, "tools"), join(bench.folder, "begun")];
+  await Deno.mkdir(tools);
+  await Deno.writeTextFile(join(tools, "cmake"), `#!/bin/sh\ntouch ${begun}\nexec sleep 3\n`, { mode: 0o755 });
+  const env = { RESEARCHSWARM_HOME: join(bench.folder, "new"), PATH: `${tools}:${Deno.env.get("PATH")}` };
+  const child = command(["--data", "data", "--device", "cpu"], taskFlags(), env).spawn();
+  for (const end = performance.now() + 20_000; !await Deno.stat(begun).catch(() => null);) {
+    if (performance.now() > end) throw new Error("no build began within 20 s");
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  child.kill("SIGINT");
+  const { code, stderr } = await child.output();
+  const err = new TextDecoder().decode(stderr);
+  if (code !== 130 || !err.endsWith("train: interrupted\n")) throw new Error(`exit code ${code}: ${err}`);
 });

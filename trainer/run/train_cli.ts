@@ -124,7 +124,7 @@ async function task(root: string, args: string[], home: string, signal: AbortSig
     stderr: "inherit",
     signal,
   }).output();
-  if (signal.aborted) throw new UsageError("interrupted");
+  signal.throwIfAborted();
   if (!success) {
     throw new UsageError(brokenTask(args[0], code, home) ?? `deno task ${args[0]} failed; its message stands above`);
   }
@@ -233,6 +233,12 @@ async function provide(root: string, values: Values, preset: string, home: strin
   return { libraryPath: choice.libraryPath, device: choice.device, deviceIndex: choice.index, plans, dataset };
 }
 
+/** @returns the exit code of a command that Ctrl-C has ended */
+function interrupted(): number {
+  console.error("train: interrupted");
+  return 130;
+}
+
 /** @returns the exit code */
 async function main(args: readonly string[]): Promise<number> {
   const values = parse(args);
@@ -245,13 +251,18 @@ async function main(args: readonly string[]): Promise<number> {
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     Deno.addSignalListener(signal, () => controller.abort());
   }
-  const made = await provide(options.codeRoot, values, preset.name, home, controller.signal);
+  const made = await provide(options.codeRoot, values, preset.name, home, controller.signal).catch((error) => {
+    if (controller.signal.aborted) return null;
+    throw error;
+  });
+  if (made === null) return interrupted();
   const line = new ProgressLine();
   const result = await runTraining({ ...options, ...made, signal: controller.signal }, line.events())
     .finally(() => line.show(""));
+  if (result.status === "aborted") return interrupted();
   if (result.status !== "ok") {
     console.error(`train: ${result.status}: ${result.reason}`);
-    return result.status === "aborted" ? 130 : 1;
+    return 1;
   }
   console.log(`---\n${summary(result, checkpointOf(options.runFolder))}`);
   return 0;
