@@ -222,6 +222,18 @@ Deno.test("a session survives Ctrl-C and kill -9 in mid-run, two drivers, traps 
       equal(tags, ["SESSION:night:exp_000", "SESSION:night:exp_001", "SESSION:night:exp_002"]);
     });
 
+    await step("--resume of a session that is over prints its table again and adds nothing to its record", async () => {
+      const record = () => {
+        using store = SessionStore.open(database, { readOnly: true });
+        return [store.session(), store.events()];
+      };
+      const before = record();
+      const { code, stdout, stderr } = await ended(overnight(checkout, home, ["--resume", "night"]));
+      equal([code, stderr], [0, ""]);
+      ok(/^experiment +change +val_bpb/.test(stdout) && stdout.includes("finished: "), stdout);
+      equal(record(), before);
+    });
+
     await step("a session that begins on a terminal and names no preset starts from that of its device", async () => {
       const [dataset] = [...Deno.readDirSync(join(home, "data"))].filter(({ isDirectory }) => isDirectory);
       const args = [

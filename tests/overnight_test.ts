@@ -291,6 +291,25 @@ Deno.test("five failures in a row end a session with the reason; a failed baseli
     equal(runner.seen.length, 1);
   }));
 
+Deno.test("going on with a session that is over adds nothing to its record; with another limit it opens again", () =>
+  withSession(async ({ parts }) => {
+    const first = parts({ limits: { experiments: 1, seconds: null } });
+    const outcome = await runSession(first);
+    const record = () => [first.store.session(), first.store.events()];
+    const before = record();
+    equal(await runSession(parts({ limits: { experiments: 1, seconds: null } })), outcome);
+    equal(record(), before);
+    const agent: Agent = { name: "idle", propose: () => Promise.resolve({ stop: "nothing to try" }) };
+    const idle = () => runSession(parts({ agent, limits: { experiments: 2, seconds: null } }));
+    equal(await idle(), { status: "finished", reason: "nothing to try" });
+    const told = record();
+    equal(await idle(), { status: "finished", reason: "nothing to try" });
+    equal(record(), told);
+    await runSession(parts({ limits: { experiments: 2, seconds: null } }));
+    equal(first.store.experiments().length, 3);
+    ok(first.store.events().some(({ kind }) => kind === "session open"));
+  }));
+
 Deno.test("trouble that no experiment can help ends the session without blaming one; the same edit and seed run again", () =>
   withSession(async ({ parts, runner }) => {
     const first = parts();

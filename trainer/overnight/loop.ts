@@ -7,7 +7,14 @@
  */
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import { type ExperimentRow, isDecided, type RunMeasures, type RunRow, type SessionStore } from "../../memory/mod.ts";
+import {
+  type ExperimentRow,
+  isDecided,
+  type RunMeasures,
+  type RunRow,
+  type SessionRow,
+  type SessionStore,
+} from "../../memory/mod.ts";
 import type { Config } from "../contract.ts";
 import { DataError } from "../data/error.ts";
 import type { RunEvents, RunResult } from "../run/types.ts";
@@ -412,12 +419,16 @@ function usedUp(parts: SessionParts): string | null {
  */
 export async function runSession(parts: SessionParts): Promise<SessionOutcome> {
   const { store, signal } = parts;
+  // A session that is over and goes on to find that it is over adds nothing to its record.
+  const become = (status: SessionRow["status"], reason: string): void => {
+    const now = store.session();
+    if (now.status !== status || now.reason !== reason) store.setStatus(status, reason);
+  };
   const end = (status: "finished" | "stopped", reason: string): SessionOutcome => {
-    store.setStatus(status, reason);
+    become(status, reason);
     return { status, reason };
   };
   await reconcile(parts);
-  if (store.session().status !== "open") store.setStatus("open", "");
   let failures = 0;
   for (let mark = performance.now();;) {
     if (signal?.aborted) return { status: "interrupted", reason: "interrupted" };
@@ -429,6 +440,7 @@ export async function runSession(parts: SessionParts): Promise<SessionOutcome> {
       if ("stop" in next) return end("finished", next.stop);
       experiment = next;
     }
+    become("open", "");
     const row = await carryOn(parts, experiment);
     const now = performance.now();
     store.addSeconds((now - mark) / 1000);

@@ -412,7 +412,8 @@ export async function resumeSession(
     const before = { ...past, ...session.settings } as unknown as SessionSettings & Provided;
     const settings = { ...before, ...changes };
     if (JSON.stringify(settings) !== JSON.stringify(before)) store.setSettings({ ...settings });
-    store.event("session resumed");
+    // One that is finished is opened by the loop, where there is something left to do.
+    if (session.status !== "finished") store.event("session resumed");
     const workspace = new Workspace(git, folder, session.checkout, session.branch);
     if (!await workspace.has(session.baseCommit)) await workspace.clone(session.baseCommit);
     // What git tracks is as it was; the branch follows when the loop puts everything in order.
