@@ -5,7 +5,7 @@
  */
 import { fileURLToPath } from "node:url";
 import type { ResearchActions, ResearchRequest } from "./router/executors/mod.ts";
-import { CliError, exit } from "./router/cli/errors.ts";
+import { CliError, exit, usageError } from "./router/cli/errors.ts";
 import { main } from "./router/cli/main.ts";
 import { granted } from "./router/cli/permissions.ts";
 import type { ResearchOptions, Wiring } from "./router/cli/wiring.ts";
@@ -65,41 +65,44 @@ async function runDenoTask(deno: string, root: string, args: readonly string[]):
   return `\`${line}\` ended with exit code 0 and printed:\n\n\`\`\`\n${end}\n\`\`\``;
 }
 
-/** Arguments of a task: what the command line says goes before what the task's words say. */
-function taskArguments(request: ResearchRequest, options: ResearchOptions, names: readonly (keyof ResearchOptions)[]) {
-  const read: ResearchOptions = {
-    preset: request.preset,
-    source: request.source,
-    hours: request.hours?.toString(),
-    experiments: request.experiments?.toString(),
-  };
-  return names.flatMap((name) => {
-    const value = options[name] ?? read[name];
-    return value === undefined ? [] : [`--${name}`, value];
+/** Arguments of a task. */
+function taskArguments(request: ResearchRequest, names: readonly (keyof ResearchOptions | "tag")[]): string[] {
+  return names.flatMap((name) => request[name] === undefined ? [] : [`--${name}`, `${request[name]}`]);
+}
+
+/**
+ * What the command line says, as the workflow takes it.
+ * @throws {CliError} exit code 2: a number is none
+ */
+function givenOf({ preset, source, ...numbers }: ResearchOptions): Partial<ResearchRequest> {
+  const given = Object.entries(numbers).filter(([, text]) => text !== undefined).map(([name, text]) => {
+    const value = text.trim() === "" ? NaN : Number(text);
+    if (!Number.isFinite(value)) throw usageError(`--${name} needs a number, got ${JSON.stringify(text)}`);
+    return [name, value];
   });
+  return {
+    ...(preset !== undefined && { preset }),
+    ...(source !== undefined && { source }),
+    ...Object.fromEntries(given),
+  };
 }
 
 /** What `--run-prepare` and `--run-train` really start. */
 function research(run: { prepare: boolean; train: boolean }, options: ResearchOptions): ResearchActions {
+  const given = givenOf(options);
   const { deno, root } = taskRunner(run.train ? "--run-train" : "--run-prepare");
+  const start = (task: string, request: ResearchRequest, names: Parameters<typeof taskArguments>[1]) =>
+    runDenoTask(deno, root, [task, ...taskArguments(request, names)]);
   return {
+    given,
     ...(run.prepare && {
-      prepare: (request: ResearchRequest) =>
-        runDenoTask(deno, root, ["prepare", ...taskArguments(request, options, ["preset", "source"])]),
+      prepare: (request: ResearchRequest) => start("prepare", request, ["preset", "source"]),
     }),
     ...(run.train && {
-      train: (request: ResearchRequest) => {
-        const session = request.session || options.hours !== undefined || options.experiments !== undefined;
-        const names = ["preset", "source", "seconds"] as const;
-        const tag = request.tag === undefined ? [] : ["--tag", request.tag];
-        return session
-          ? runDenoTask(deno, root, [
-            "overnight",
-            ...taskArguments(request, options, [...names, "hours", "experiments"]),
-            ...tag,
-          ])
-          : runDenoTask(deno, root, ["train", ...taskArguments(request, options, names)]);
-      },
+      train: (request: ResearchRequest) =>
+        request.session
+          ? start("overnight", request, ["preset", "source", "seconds", "hours", "experiments", "tag"])
+          : start("train", request, ["preset", "source", "seconds"]),
     }),
   };
 }

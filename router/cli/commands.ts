@@ -35,7 +35,13 @@ export const options = {
   "route-only": { type: "boolean", text: "plan only, run no executor" },
   "run-prepare": { type: "boolean", text: "really prepare the data where the task asks for it" },
   "run-train": { type: "boolean", text: "really train where the task asks for it" },
-  preset: { type: "string", value: "NAME", text: "with --run-prepare or --run-train: the preset" },
+  preset: {
+    type: "string",
+    value: "NAME",
+    // Those of trainer/presets.ts, which planning does not load; a test compares the two.
+    choices: ["h100", "upstream", "gpu-small", "cpu", "cpu-tiny"],
+    text: "with --run-prepare or --run-train: the preset",
+  },
   source: { type: "string", value: "SOURCE", text: "with --run-prepare or --run-train: the text to train on" },
   seconds: { type: "string", value: "S", text: "with --run-train: training time of a run" },
   hours: { type: "string", value: "H", text: "with --run-train: hours of a session" },

@@ -24,6 +24,8 @@ export interface ResearchRequest {
   readonly preset?: string;
   /** Text source, such as `files:texts/*.txt`. */
   readonly source?: string;
+  /** Training time of a run. */
+  readonly seconds?: number;
   /** Name of the session. */
   readonly tag?: string;
 }
@@ -33,6 +35,8 @@ export type ResearchAction = (request: ResearchRequest, signal?: AbortSignal) =>
 
 /** What `cli.ts` hands in; what is absent is only planned. */
 export interface ResearchActions {
+  /** What the command line says; it goes before what the task's words say. */
+  readonly given?: Partial<ResearchRequest>;
   /** Prepares the data (`--run-prepare`). */
   readonly prepare?: ResearchAction;
   /** Trains: one run, or a session where the request asks for one (`--run-train`). */
@@ -103,25 +107,32 @@ interface Step {
 /** A word as a shell takes it. */
 const shell = (text: string): string => /^[\w./:@%+=,-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 
-const flags = (request: ResearchRequest, session: boolean): string =>
+const flags = (request: ResearchRequest, task: "prepare" | "train" | "overnight"): string =>
   [
     request.preset === undefined ? "" : ` --preset ${shell(request.preset)}`,
-    session && request.source !== undefined ? ` --source ${shell(request.source)}` : "",
-    session && request.hours !== undefined ? ` --hours ${request.hours}` : "",
-    session && request.experiments !== undefined ? ` --experiments ${request.experiments}` : "",
-    session && request.tag !== undefined ? ` --tag ${shell(request.tag)}` : "",
+    request.source === undefined ? "" : ` --source ${shell(request.source)}`,
+    task !== "prepare" && request.seconds !== undefined ? ` --seconds ${request.seconds}` : "",
+    task === "overnight" && request.hours !== undefined ? ` --hours ${request.hours}` : "",
+    task === "overnight" && request.experiments !== undefined ? ` --experiments ${request.experiments}` : "",
+    task === "overnight" && request.tag !== undefined ? ` --tag ${shell(request.tag)}` : "",
   ].join("");
+
+/** What a part of a task asks for, with what the command line says. */
+function requestOf(segment: string, given: Partial<ResearchRequest> = {}): ResearchRequest {
+  const request = { ...readResearch(segment), ...given };
+  const limited = given.hours !== undefined || given.experiments !== undefined;
+  return { ...request, session: request.session || (request.baseline && limited) };
+}
 
 /** The steps that a request comes to, in order. */
 function plan(request: ResearchRequest): Step[] {
   const steps: Step[] = [];
   // Training prepares what is missing by itself, so preparing is a step only where it is asked for.
   if (request.prepare) {
-    const source = request.source === undefined ? "" : ` --source ${shell(request.source)}`;
     steps.push({
       name: "prepare",
       title: "Prepare the data: text, tokenizer, packed rows with a pinned validation split",
-      command: `deno task prepare${flags(request, false)}${source}`,
+      command: `deno task prepare${flags(request, "prepare")}`,
       effect: "writes under the home folder; downloads the text where it is not there yet; takes minutes",
       check: "it ends with the folder of the data set; a second call finds it and does nothing",
     });
@@ -131,7 +142,7 @@ function plan(request: ResearchRequest): Step[] {
     steps.push({
       name: "train",
       title: "Run a session: the baseline first, then experiment after experiment, keeping what scores lower",
-      command: `deno task overnight${flags(request, true)}${hours}`,
+      command: `deno task overnight${flags(request, "overnight")}${hours}`,
       effect:
         "uses the whole machine; writes sessions/<tag> and a branch researchswarm/<tag>; your checkout is not touched",
       check: "results.tsv begins with the baseline (status keep); kept experiments are commits on the branch",
@@ -140,7 +151,7 @@ function plan(request: ResearchRequest): Step[] {
     steps.push({
       name: "train",
       title: "Train the baseline once for the fixed time and score it",
-      command: `deno task train${flags(request, false)}`,
+      command: `deno task train${flags(request, "train")}`,
       effect: "uses the whole machine for some minutes; writes one run folder",
       check: "it prints val_bpb; status ok",
     });
@@ -186,9 +197,10 @@ export function researchWorkflow(actions: ResearchActions = {}): Executor {
         ? 0.7
         : 0;
     },
-    steps: (context) => plan(readResearch(context.segment)).map(({ title, command }) => `${title}: ${command}`),
+    steps: (context) =>
+      plan(requestOf(context.segment, actions.given)).map(({ title, command }) => `${title}: ${command}`),
     async work(context, work) {
-      const request = readResearch(context.segment);
+      const request = requestOf(context.segment, actions.given);
       const steps = plan(request);
       if (steps.length === 0) {
         return {

@@ -1,6 +1,8 @@
 /** `--run-prepare` and `--run-train` really run, and nothing runs without them. */
 import assert from "node:assert/strict";
 import { basename, dirname, join } from "node:path";
+import { options } from "../../router/cli/commands.ts";
+import { presetNames } from "../../trainer/presets.ts";
 import { testLibraryPath } from "../_library.ts";
 import { root, Scratch } from "./_cli.ts";
 
@@ -64,6 +66,38 @@ Deno.test("--run-prepare and --run-train really prepare and train, and the outpu
   assert.match(json.output, /^val_bpb: +\d+\.\d+$/m);
   assert.ok([...Deno.readDirSync(join(env.RESEARCHSWARM_HOME, "data"))].length > 0);
   assert.equal([...Deno.readDirSync(join(env.RESEARCHSWARM_HOME, "runs"))].length, 1);
+});
+
+Deno.test("a preset that there is not, and a number that is none, are refused before anything runs", async () => {
+  using scratch = new Scratch();
+  const cases: [string[], RegExp][] = [
+    [["--preset", "nope"], /^error: --preset must be h100 or .* or cpu-tiny, got "nope"; see --help\n$/],
+    [["--hours", "many"], /^error: --hours needs a number, got "many"; see --help\n$/],
+  ];
+  for (const [args, message] of cases) {
+    const { code, out, err } = await scratch.run(["--run-train", ...args, task], { flags: [run] });
+    assert.deepEqual([code, out], [2, ""]);
+    assert.match(err, message);
+  }
+});
+
+Deno.test("the command line knows the trainer's presets", () => {
+  assert.deepEqual(options.preset.choices, presetNames);
+});
+
+Deno.test("what failed is to be tried by hand with the options that were given", async () => {
+  using scratch = new Scratch();
+  const { env } = homeOf(scratch);
+  const given = ["--preset", "cpu-tiny", "--source", "files:/none/*.txt", "--seconds", "2", "--hours", "0.1"];
+  const { code, json } = await scratch.run(["--run-train", ...given, "Run a baseline training experiment"], {
+    flags: [run],
+    env,
+  });
+  assert.equal(code, 1);
+  assert.match(
+    json.executions[0].message,
+    /Command to try by hand: `deno task overnight --preset cpu-tiny --source 'files:\/none\/\*\.txt' --seconds 2 --hours 0\.1`/,
+  );
 });
 
 Deno.test("--run-prepare alone does not train; a failure is a failed task with its exit code", async () => {
