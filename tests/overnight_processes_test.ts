@@ -234,6 +234,25 @@ Deno.test("a session survives Ctrl-C and kill -9 in mid-run, two drivers, traps 
       equal(record(), before);
     });
 
+    await step("a branch that cannot be brought into the repository is said to be in the clone alone", async () => {
+      const kept = await git(checkout, "rev-parse", "researchswarm/night");
+      await git(checkout, "update-ref", "-d", "refs/heads/researchswarm/night");
+      const lock = join(checkout, ".git", "refs", "heads", "researchswarm", "night.lock");
+      await Deno.mkdir(dirname(lock), { recursive: true });
+      await Deno.writeTextFile(lock, "");
+      const without = await ended(overnight(checkout, home, ["--resume", "night"]));
+      ok(
+        /^warning: researchswarm\/night was not brought into your repository: [^\n]+\n$/.test(without.stderr),
+        without.stderr,
+      );
+      const line = `\nbranch: researchswarm/night (only in the session's clone: ${join(session, "repo")})\n`;
+      ok(without.stdout.includes(line), without.stdout);
+      await Deno.remove(lock);
+      const { stdout, stderr } = await ended(overnight(checkout, home, ["--resume", "night"]));
+      ok(stderr === "" && stdout.includes("\nbranch: researchswarm/night\n"), stdout + stderr);
+      equal(await git(checkout, "rev-parse", "researchswarm/night"), kept);
+    });
+
     await step("a session that begins on a terminal and names no preset starts from that of its device", async () => {
       const [dataset] = [...Deno.readDirSync(join(home, "data"))].filter(({ isDirectory }) => isDirectory);
       const args = [

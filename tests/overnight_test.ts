@@ -13,6 +13,7 @@ import { decisionRules } from "../trainer/overnight/decide.ts";
 import { Git } from "../trainer/overnight/git.ts";
 import { resultsText, tableText } from "../trainer/overnight/ledger.ts";
 import { runSession, type SessionOutcome, type SessionParts } from "../trainer/overnight/loop.ts";
+import { Progress } from "../trainer/overnight/progress.ts";
 import type { Runner } from "../trainer/overnight/runner.ts";
 import { TRAIN_FILE, Workspace } from "../trainer/overnight/workspace.ts";
 import type { RunResult } from "../trainer/run/types.ts";
@@ -308,6 +309,23 @@ Deno.test("going on with a session that is over adds nothing to its record; with
     await runSession(parts({ limits: { experiments: 2, seconds: null } }));
     equal(first.store.experiments().length, 3);
     ok(first.store.events().some(({ kind }) => kind === "session open"));
+  }));
+
+Deno.test("a warning that comes with every experiment is printed once", () =>
+  withSession(async ({ parts, checkout }) => {
+    // A branch of this name leaves no room for those below it.
+    await git(checkout, "branch", "researchswarm");
+    const lines: string[] = [];
+    const print = console.error;
+    console.error = (line) => lines.push(line);
+    try {
+      await runSession(parts({ events: new Progress() }));
+    } finally {
+      console.error = print;
+    }
+    const warnings = lines.filter((line) => line.startsWith("warning: "));
+    equal(warnings.length, 1, warnings.join("\n"));
+    ok(/^warning: researchswarm\/t was not brought into your repository: /.test(warnings[0]), warnings[0]);
   }));
 
 Deno.test("trouble that no experiment can help ends the session without blaming one; the same edit and seed run again", () =>

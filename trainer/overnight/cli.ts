@@ -261,7 +261,9 @@ export async function main(args: readonly string[], command: Command = overnight
       console.log(`\nΔ is the difference from the best before; ${decisionRules[settings.decide].note}`);
       const best = parts.store.best();
       if (best !== null) console.log(`best: val_bpb ${best.valBpb?.toFixed(6)}, commit ${best.commit?.slice(0, 7)}`);
-      console.log(`branch: ${parts.workspace.branch}`);
+      const { branch, folder: clone } = parts.workspace;
+      const published = await parts.workspace.publish() === null;
+      console.log(`branch: ${branch}${published ? "" : ` (only in the session's clone: ${clone})`}`);
       console.log(`record: ${parts.folder}`);
       if (outcome.status === "finished") console.log(`finished: ${outcome.reason}`);
       else console.error(`stopped: ${outcome.reason}; go on with: deno task overnight --resume ${tag}`);

@@ -21,6 +21,7 @@ function titleOf(experiment: ExperimentRow): string {
 /** A line on stderr that replaces the last one. */
 export class Progress implements SessionEvents {
   readonly #terminal = Deno.stderr.isTerminal();
+  readonly #warned = new Set<string>();
   #shown = false;
   #last = 0;
 
@@ -73,8 +74,10 @@ export class Progress implements SessionEvents {
     }
   }
 
-  /** Prints a warning, on any stderr. */
+  /** Prints a warning, on any stderr; what stays as it is is said once. */
   warning(sentence: string): void {
+    if (this.#warned.has(sentence)) return;
+    this.#warned.add(sentence);
     this.clear();
     console.error(`warning: ${sentence}`);
   }
