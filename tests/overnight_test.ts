@@ -278,7 +278,7 @@ Deno.test("five failures in a row end a session with the reason; a failed baseli
     equal(await runSession(first), { status: "stopped", reason: "the baseline failed: no such op" });
     equal(await runSession(parts({ limits: { experiments: 0, seconds: null } })), {
       status: "finished",
-      reason: "all 0 experiments are done",
+      reason: "the baseline is done",
     });
     equal(first.store.experiments().map(({ state }) => state), ["crashed", "kept"]);
     const last = parts({ runner: broken, limits: { experiments: 50, seconds: null } });
@@ -296,6 +296,7 @@ Deno.test("going on with a session that is over adds nothing to its record; with
   withSession(async ({ parts }) => {
     const first = parts({ limits: { experiments: 1, seconds: null } });
     const outcome = await runSession(first);
+    equal(outcome, { status: "finished", reason: "the one experiment is done" });
     const record = () => [first.store.session(), first.store.events()];
     const before = record();
     equal(await runSession(parts({ limits: { experiments: 1, seconds: null } })), outcome);

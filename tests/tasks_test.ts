@@ -156,3 +156,9 @@ Deno.test("a library file that was cut short is suspected where it ends a task w
     await Deno.remove(home, { recursive: true });
   }
 });
+
+Deno.test("the help of the demo names what its errors suggest", async () => {
+  const { code, out } = await task(["demo", "--help"], {});
+  assert.equal(code, 0);
+  for (const option of ["--preset NAME", "--tag TAG", "--resume [TAG]"]) assert.ok(out.includes(option), option);
+});

@@ -400,7 +400,8 @@ function usedUp(parts: SessionParts): string | null {
   const { store, limits } = parts;
   const done = store.experiments().filter(({ parent }) => parent !== null).length;
   if (store.best() !== null && limits.experiments !== null && done >= limits.experiments) {
-    return `all ${limits.experiments} experiments are done`;
+    if (limits.experiments === 0) return "the baseline is done";
+    return limits.experiments === 1 ? "the one experiment is done" : `all ${limits.experiments} experiments are done`;
   }
   if (limits.seconds !== null) {
     const left = limits.seconds - store.session().activeSeconds;
