@@ -9,7 +9,8 @@ import { openDevice } from "../cuda/device.ts";
 import { library } from "../cuda/lib.ts";
 import { backward, withoutTape } from "./autograd.ts";
 import { floatsOf } from "./nn.ts";
-import { readSafetensors, type SafeTensor, type Safetensors } from "./safetensors.ts";
+import { reasonOf } from "./data/error.ts";
+import { readSafetensors, type SafeTensor, type Safetensors, SafetensorsError } from "./safetensors.ts";
 import { sameShape, scope, showShape, Tensor } from "./tensor.ts";
 import { config as baseline, createModel, createOptimizer, type Gpt, type GptConfig } from "./train.ts";
 
@@ -310,6 +311,7 @@ usage: deno task parity [options] FILE.safetensors
   --device DEVICE   auto | cpu | cuda | cuda:N (default: RESEARCHSWARM_DEVICE, else auto)
   --help            this text
 
+The repository's golden file is tests/data/gpt-small.safetensors.
 Prints a line each for logits, losses, gradients and parameters: the relative error and its tolerance, of the worst.
 Exit status 1 when one lies above its tolerance or the file cannot be used.`;
 
@@ -317,7 +319,7 @@ Exit status 1 when one lies above its tolerance or the file cannot be used.`;
 async function besideGolden(file: string): Promise<Precision> {
   const path = `${file.replace(/\.safetensors$/, "")}.bf16.json`;
   const text = await Deno.readTextFile(path).catch((cause) => {
-    throw new ParityError(`--dtype bf16 needs the errors of a naive bfloat16 version in ${path}: ${cause.message}`, {
+    throw new ParityError(`--dtype bf16 needs the errors of a naive bfloat16 version in ${path}: ${reasonOf(cause)}`, {
       cause,
     });
   });
@@ -348,7 +350,7 @@ async function main(): Promise<number> {
   }
   try {
     const bytes = await Deno.readFile(file).catch((cause) => {
-      throw new ParityError(`${file} cannot be read: ${cause.message}`, { cause });
+      throw new ParityError(`${file} cannot be read: ${reasonOf(cause)}`, { cause });
     });
     const precision = dtype === "bf16" ? await besideGolden(file) : float32;
     await openDevice(device);
@@ -356,7 +358,9 @@ async function main(): Promise<number> {
     for (const line of lines) console.log(showLine(line));
     return lines.every((line) => line.ok) ? 0 : 1;
   } catch (error) {
-    console.error(`parity: ${(error as Error).message}`);
+    const { message } = error as Error;
+    const foreign = error instanceof SafetensorsError;
+    console.error(`parity: ${foreign ? `${file} is no golden file (${message})` : message}`);
     return 1;
   }
 }
