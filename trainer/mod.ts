@@ -1,11 +1,13 @@
 /**
  * The trainer as a library: tensors with gradients, optimizers, tokenizer, data sets, one run, a session. Importing it
  * needs no permission. What computes needs the kernel library: call `ensureLibrary` (builds it from a clone of the
- * repository) or `findLibrary`, then `openLibrary`.
+ * repository) or `findLibrary`, then `openLibrary`. That takes reading, the environment's RESEARCHSWARM_HOME,
+ * XDG_CACHE_HOME and HOME, and `--allow-ffi` of `lib/` in the home folder; building also writing of the home folder and
+ * `--allow-run=cmake`.
  *
  * @example
  * ```ts ignore
- * import { add, backward, ensureLibrary, openLibrary, parameter, resolveHome, scope, square, sum, Tensor } from "./mod.ts";
+ * import { backward, ensureLibrary, openLibrary, parameter, resolveHome, scope, square, sum, Tensor } from "./mod.ts";
  *
  * openLibrary(await ensureLibrary(resolveHome()));
  * const weight = parameter(Tensor.from(new Float32Array([1, 2, 3]), [3]));
