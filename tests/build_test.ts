@@ -222,7 +222,11 @@ Deno.test("a GPU that may not be looked for is not said to be absent", skip, asy
 });
 
 Deno.test("tests of the GPU fail where the CUDA build does, and are skipped without a GPU", skip, async () => {
-  using at = place({ build: 'echo "x.cu(1): error: expected a ;" >&2; exit 1' });
+  using at = place({
+    // Nor can there be an emulated one.
+    configure: 'case "$2" in *emulator) echo "Could NOT find CUDAToolkit" >&2; exit 1; esac',
+    build: 'echo "x.cu(1): error: expected a ;" >&2; exit 1',
+  });
   await giveCpuLibrary(at);
   program(at, "nvcc", "echo release 13.0");
   const script = fileURLToPath(new URL("_cuda.ts", import.meta.url));
