@@ -145,7 +145,7 @@ cudaTest("steps that are replayed leave the bits of steps that are not, twice", 
   const library = cudaLibrary();
   check(library.symbols.rs_memory_set_guards(0), "memory_set_guards");
   const steps = emulated ? 8 : 12;
-  for (const dtype of ["f32", "bf16"] as const) {
+  for (const dtype of emulated ? ["bf16"] as const : ["f32", "bf16"] as const) {
     const plain = trained(dtype, steps, false), before = replayedSteps(library);
     const replayed = trained(dtype, steps, true), after = replayedSteps(library), again = trained(dtype, steps, true);
     assert(after - before >= steps - 6, `${after - before} of ${steps} steps were replayed`);

@@ -201,7 +201,7 @@ function larger(op: OpName): Case[] {
       [5000, 4, 32, 0, 1],
       [5000, 32, 4, 0, 0],
       [4, 32, 5000, 1, 0],
-    ].filter(([m, n, k]) => affordable(m, n, k)).flatMap(([m, n, k, transA, transB]) =>
+    ].filter(([m, n, k]) => affordable(2, m, n, k)).flatMap(([m, n, k, transA, transB]) =>
       [0, 1, 2, 3].map((epilogue) => {
         const aux = epilogue === 2 ? random.uniform(m * n, 0, 4) : random.normal(m * n);
         return plain(`${m}×${n}×${k} transposed ${transA}${transB} epilogue ${epilogue}`, [
