@@ -19,7 +19,7 @@ export const emulated: boolean = substitute !== null;
 if (!gpu) {
   const rest = emulated
     ? "an emulated one takes its place where it can"
-    : "so are those of an emulated one: no CUDA toolkit";
+    : "so are those of an emulated one: no CUDA toolkit, or not Linux on x86-64";
   console.log(`no CUDA: ${choice.reason}: tests that need a GPU are skipped, ${rest}`);
 }
 

@@ -13,7 +13,8 @@ const here = import.meta.dirname!;
 
 async function run(args: string[]): Promise<string> {
   const { success, stdout, stderr } = await new Deno.Command("cmake", { args, stdin: "null" }).output();
-  return success ? "" : new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
+  const said = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
+  return success ? "" : said || "error: cmake ended without a word";
 }
 
 /**
@@ -23,7 +24,7 @@ async function run(args: string[]): Promise<string> {
  */
 export async function emulatedLibrary(home: string): Promise<string | null> {
   if (Deno.build.os !== "linux" || Deno.build.arch !== "x86_64") return null;
-  const hash = createHash("sha256"), sources = await librarySources("cuda");
+  const hash = createHash("sha256").update(Deno.hostname()), sources = await librarySources("cuda");
   const own = [...Deno.readDirSync(here)].map(({ name }) => name).filter((name) => !name.endsWith("_test.ts"));
   for (
     const path of [
@@ -38,6 +39,11 @@ export async function emulatedLibrary(home: string): Promise<string | null> {
   if (await Deno.stat(library).then(() => true, () => false)) return library;
 
   await Deno.mkdir(folder, { recursive: true });
+  // Libraries of other sources, and what killed builds left, after a week.
+  for (const { name } of Deno.readDirSync(dirname(folder))) {
+    const other = join(dirname(folder), name), { mtime } = await Deno.stat(other);
+    if (Date.now() - Number(mtime) > 7 * 86_400_000) await Deno.remove(other, { recursive: true });
+  }
   const build = await Deno.makeTempDir({ dir: folder }), translated = join(build, "sources");
   try {
     for (const [place, path] of sources.entries()) {

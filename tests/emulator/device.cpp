@@ -1,5 +1,6 @@
 // One GPU's blocks, warps and asynchronous units, played by one thread of this machine. Whatever a GPU would refuse, or
-// never come back from, ends the process with a sentence.
+// never come back from, ends the process with a sentence. One file, for all of it works on the state of one cluster: who
+// waits for what decides when copies and products are done.
 #include "device.h"
 
 #include <sys/mman.h>
@@ -14,16 +15,12 @@
 
 #include "runtime.h"
 
-#undef gridDim
-#undef blockDim
-
 namespace emulator {
 
 namespace {
 
 constexpr size_t kStackBytes = 256 << 10, kMemoryBytes = 1 << 20;
-// Places in a block's memory. An address beyond kBlock names a block of the cluster.
-constexpr uint32_t kDynamic = 1024, kStatic = 512 << 10, kBlock = 1 << 24;
+constexpr uint32_t kDynamic = 1024, kStatic = 512 << 10;  // places in a block's memory
 constexpr size_t kMostStatic = 48 << 10;
 constexpr int kGroup = 128;  // threads of a warpgroup
 
@@ -94,6 +91,7 @@ struct Copy {
   const void* from;
   uint32_t bytes, valid;
 };
+struct Mbarrier;
 enum class State { kReady, kGeneration, kPhase, kEnded };
 struct Thread {
   void* stack_pointer;
@@ -106,7 +104,7 @@ struct Thread {
   size_t next_product;  // of the group's queue
   State state;
   const uint32_t* generation;  // what it waits for: another number than `seen`, or the end of the phase `seen`
-  const uint64_t* phase;
+  const Mbarrier* phase;
   uint32_t seen;
   std::string waits_for;
   Queue<Copy> copies;
@@ -191,14 +189,24 @@ void leave(Meeting& at, int live) {
   at.generation++;
 }
 
+// Completes an exchange once all live lanes of its mask have come; who brought nothing shows NaN.
+void complete(Warp& warp) {
+  if (warp.arrived == 0 || warp.arrived != (warp.mask & warp.live)) return;
+  std::memcpy(warp.given[warp.generation % 2], warp.brought, sizeof warp.brought);
+  std::memset(warp.brought, 0xFF, sizeof warp.brought);
+  warp.arrived = 0;
+  warp.generation++;
+}
+
 void run_thread() {
   Thread& me = *self;
   machine.caller(machine.kernel, machine.values);
-  for (const auto& store : me.stores.items) store();
+  if (!me.stores.items.empty()) refuse("a thread ended before its stores had read shared memory");
   me.stores = {};
   me.copies = {};
   me.state = State::kEnded;
   me.warp->live &= ~(1u << me.lane);
+  complete(*me.warp);
   leave(me.block->barriers[0], --me.block->live);
   leave(machine.meeting, --machine.live);
   pause();
@@ -223,7 +231,8 @@ static_assert(sizeof(Mbarrier) == 8);
 
 Mbarrier& mbarrier_at(Block& block, uint32_t address) {
   if (address % 8 != 0) refuse("a barrier in shared memory is not aligned");
-  return *reinterpret_cast<Mbarrier*>(block.memory + address % kBlock);
+  if (block.live == 0) refuse("an arrival, or bytes, at a block of the cluster that has ended");
+  return *reinterpret_cast<Mbarrier*>(block.memory + address);
 }
 void settle(Mbarrier& bar) {
   if (bar.pending != 0 || bar.bytes != 0) return;
@@ -247,7 +256,7 @@ bool can_run(const Thread& thread) {
   switch (thread.state) {
     case State::kReady: return true;
     case State::kGeneration: return *thread.generation != thread.seen;
-    case State::kPhase: return reinterpret_cast<const Mbarrier*>(thread.phase)->phase != thread.seen;
+    case State::kPhase: return thread.phase->phase != thread.seen;
     case State::kEnded: return false;
   }
   return false;
@@ -260,7 +269,7 @@ void do_late(std::function<void()> run) {
   machine.late.push_back({std::move(run), random % 2 == 0 ? UINT64_MAX : machine.tick + random / 2 % 4});
 }
 
-// What is due, or, if `anything`, some of the rest.
+// All that is due; if that is nothing and `anything`, one of the rest.
 bool run_late(bool anything) {
   auto& late = machine.late;
   const auto run = [&](size_t i) {
@@ -320,7 +329,10 @@ void run_cluster(dim3 first, uint32_t shared_bytes) {
     for (Meeting& barrier : block.barriers) barrier = {};
     for (size_t i = 0; i < per_block; i++) {
       Thread& thread = m.threads[rank * per_block + i];
-      if (thread.stack == nullptr) thread.stack = static_cast<uint8_t*>(reserve(kStackBytes));
+      if (thread.stack == nullptr) {
+        thread.stack = static_cast<uint8_t*>(reserve(kStackBytes));
+        mprotect(thread.stack, 4096, PROT_NONE);  // who needs more is found out
+      }
       const auto at = unsigned(i);
       thread.index = {at % m.block.x, at / m.block.x % m.block.y, at / (m.block.x * m.block.y)};
       thread.block = &block;
@@ -398,12 +410,9 @@ Slots exchange(uint32_t mask, const void* value, size_t bytes) {
   if (warp.mask != mask) refuse("lanes of a warp that call with different masks");
   if (bytes > 0) std::memcpy(warp.brought[self->lane], value, bytes);
   warp.arrived |= bit;
-  auto& given = warp.given[generation % 2];
-  if (warp.arrived == (mask & warp.live)) {
-    std::memcpy(given, warp.brought, sizeof given);
-    warp.arrived = 0;
-    warp.generation++;
-  } else {
+  const auto& given = warp.given[generation % 2];
+  complete(warp);
+  if (warp.generation == generation) {
     self->state = State::kGeneration;
     self->generation = &warp.generation;
     self->seen = generation;
@@ -440,12 +449,15 @@ void mbarrier_init(uint32_t bar, int arrivals) {
   made.expected = made.pending = uint64_t(arrivals);
 }
 void mbarrier_arrive(uint32_t bar, uint32_t expected_bytes) { arrive(mbarrier_at(*self->block, bar), expected_bytes); }
-void mbarrier_arrive_at(uint32_t bar, int block) { arrive(mbarrier_at(machine.blocks[size_t(block)], bar), 0); }
+void mbarrier_arrive_at(uint32_t bar, int block) {
+  if (uint32_t(block) >= machine.cluster) refuse("an arrival at a block that the cluster does not have");
+  arrive(mbarrier_at(machine.blocks[size_t(block)], bar), 0);
+}
 void mbarrier_wait(uint32_t bar, uint32_t parity) {
   const Mbarrier& at = mbarrier_at(*self->block, bar);
   if (at.phase != parity) return;
   self->state = State::kPhase;
-  self->phase = reinterpret_cast<const uint64_t*>(&at);
+  self->phase = &at;
   self->seen = parity;
   self->waits_for = "the barrier at " + std::to_string(bar) + ", phase " + std::to_string(parity);
   pause();
@@ -493,6 +505,7 @@ void load_box(uint32_t to, const CUtensorMap* opaque, uint32_t bar, std::initial
   if (to % 128 != 0) refuse("a box must begin at a multiple of 128 bytes");
   if (at[0] < 0) refuse("a box that begins before its array");
   if (blocks == 0) blocks = 1 << self->block->rank;
+  if (blocks >> machine.cluster != 0) refuse("a copy to a block that the cluster does not have");
   do_late([=] {
     for (size_t rank = 0; rank < machine.cluster; rank++) {
       if ((blocks >> rank & 1) == 0) continue;
@@ -550,10 +563,7 @@ void copy(uint32_t to, const void* from, uint32_t bytes, uint32_t valid) {
   else self->copies.items.push_back(made);
 }
 void copy_commit() { self->copies.commit(); }
-void copy_wait(int pending) {
-  if (pending == 0) copy_commit();
-  self->copies.finish(pending, run_copy);
-}
+void copy_wait(int pending) { self->copies.finish(pending, run_copy); }
 
 // ---- products ----
 

@@ -4,7 +4,8 @@
 // A block's threads are fibers, a cluster's blocks run at once, clusters one after the other. Work that a GPU does on
 // its own time (copies into shared memory, products of a warpgroup) is done late here, at a random moment or when
 // somebody waits for it, so that code that does not wait reads or writes too early and gives wrong numbers. What this
-// can't show: times, and in which order other units and other blocks see a thread's accesses to memory.
+// can't show: times, registers of a product that are overwritten before it is done, warps of a warpgroup that wait for
+// products at different moments, and in which order other units and other blocks see a thread's accesses to memory.
 #pragma once
 #include <cuda.h>
 #include <cuda_bf16.h>
@@ -14,7 +15,6 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
-#include <functional>
 #include <initializer_list>
 #include <type_traits>
 #include <utility>
@@ -120,12 +120,11 @@ void* find_cublaslt(void* opened, const char* name);
 inline void __syncthreads() { emulator::barrier(0); }
 inline void __syncwarp(uint32_t mask = 0xffffffffu) { emulator::exchange(mask, nullptr, 0); }
 template <class T>
-T __shfl_sync(uint32_t mask, T v, int from, int width = 32) {
-  const emulator::Slots all = emulator::exchange(mask, &v, sizeof v);
-  return emulator::value_at<T>(all[emulator::lane() / width * width + (from & (width - 1))]);
+T __shfl_sync(uint32_t mask, T v, int from) {
+  return emulator::value_at<T>(emulator::exchange(mask, &v, sizeof v)[from & 31]);
 }
 template <class T>
-T __shfl_xor_sync(uint32_t mask, T v, int with, int = 32) {
+T __shfl_xor_sync(uint32_t mask, T v, int with) {
   return emulator::value_at<T>(emulator::exchange(mask, &v, sizeof v)[emulator::lane() ^ with]);
 }
 template <class T>
@@ -133,7 +132,7 @@ T __shfl_up_sync(uint32_t mask, T v, int by) {
   const emulator::Slots all = emulator::exchange(mask, &v, sizeof v);
   return emulator::value_at<T>(all[emulator::lane() < by ? emulator::lane() : emulator::lane() - by]);
 }
-// Calls f(value) for each lane of the mask.
+// Calls f(lane, value) for each lane of the mask.
 template <class T, class F>
 void emulator_each(uint32_t mask, T v, F&& f) {
   const emulator::Slots all = emulator::exchange(mask, &v, sizeof v);
@@ -196,7 +195,6 @@ inline float __fadd_rn(float a, float b) {
 inline float __fsub_rn(float a, float b) { return __fadd_rn(a, -b); }
 inline float __frcp_rn(float x) { return 1.0f / x; }
 inline float __frsqrt_rn(float x) { return float(1.0 / sqrt(double(x))); }
-inline float rsqrtf(float x) { return 1.0f / sqrtf(x); }
 inline void sincospi(double x, double* s, double* c) { sincos(fmod(x, 2.0) * M_PI, s, c); }
 template <class A, class B>
 std::common_type_t<A, B> min(A a, B b) {

@@ -4,7 +4,6 @@
 #include <sys/mman.h>
 #include <time.h>
 
-#include <cstdio>
 #include <cstdlib>
 #include <memory>
 #include <unordered_map>

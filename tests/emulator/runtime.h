@@ -1,5 +1,7 @@
 // Between the emulated device and the emulated runtime.
 #pragma once
+#include <functional>
+
 #include "device.h"
 
 namespace emulator {

@@ -31,7 +31,10 @@ function split(text: string, separator: string): string[] {
 type Emit = (operands: string[], match: RegExpExecArray) => string;
 const nothing: Emit = () => "((void)0)";
 
-/** What stands for an instruction, by how its text begins. Operands are written as PTX numbers them. */
+/**
+ * What stands for an instruction, by how its text begins. Operands are written as PTX numbers them; arrays of registers
+ * by the names that they have in the sources: d, a, m, sum.
+ */
 const instructions: readonly [RegExp, Emit][] = [
   [/^$/, nothing], // a compiler's barrier
   [/^(fence|prefetch|setmaxnreg|griddepcontrol|cp\.async\.bulk\.prefetch|wgmma\.fence)\b/, nothing],
@@ -84,7 +87,7 @@ const instructions: readonly [RegExp, Emit][] = [
   ],
   [/^cp\.async\.commit_group/, () => "emulator::copy_commit()"],
   [/^cp\.async\.wait_group (\d)/, (_, [, pending]) => `emulator::copy_wait(${pending})`],
-  [/^cp\.async\.wait_all/, () => "emulator::copy_wait(0)"],
+  [/^cp\.async\.wait_all/, () => "emulator::copy_commit(), emulator::copy_wait(0)"],
   [
     /^ldmatrix.*\.x4(\.trans)?/,
     (operands, [, trans]) => `emulator::ldmatrix(m, ${operands[4]}, ${trans !== undefined})`,
@@ -132,6 +135,12 @@ function instruction(body: string): string {
   throw new Error(`the emulated GPU does not know this PTX: ${template}`);
 }
 
+/** With another text in the place of `from`, which the source must have. */
+function replaced(text: string, from: string, to: string): string {
+  if (!text.includes(from)) throw new Error(`the emulated GPU looks in vain for: ${from}`);
+  return text.replaceAll(from, to);
+}
+
 /**
  * A source of cuda/gpu for the emulated GPU.
  * @param place a number that no other source has
@@ -139,13 +148,11 @@ function instruction(body: string): string {
  */
 export function translate(source: string, path: string, place: number): string {
   let text = "", rest = source;
-  for (let match; (match = /^(.*?)\basm\s*(?:volatile\s*)?\(/ms.exec(rest));) {
+  for (let match; (match = /\basm\s*(?:volatile\s*)?\(/.exec(rest));) {
     const open = match.index + match[0].length - 1;
     const comment = /\/\/[^\n]*$/.test(rest.slice(0, open));
     const end = comment ? open : closing(rest, open);
-    text += comment
-      ? rest.slice(0, end + 1)
-      : rest.slice(0, match.index) + match[1] + instruction(rest.slice(open + 1, end));
+    text += comment ? rest.slice(0, end + 1) : rest.slice(0, match.index) + instruction(rest.slice(open + 1, end));
     rest = rest.slice(end + 1);
   }
   text += rest;
@@ -166,11 +173,11 @@ export function translate(source: string, path: string, place: number): string {
   );
   switch (basename(path)) {
     case "gpu.h": // where every launch passes
-      return text.replace("  if (shape.grid.x == 0", "  emulator::remember(kernel);\n$&");
+      return replaced(text, "  if (shape.grid.x == 0", "  emulator::remember(kernel);\n$&");
     case "cublaslt.cpp":
-      return text.replaceAll("dlopen(", "emulator::open_cublaslt(").replaceAll("dlsym(", "emulator::find_cublaslt(");
+      return replaced(replaced(text, "dlopen(", "emulator::open_cublaslt("), "dlsym(", "emulator::find_cublaslt(");
     case "stream.cu": // members of a launch's configuration have these names
-      return text.replace("namespace rs::gpu {", "#undef gridDim\n#undef blockDim\n$&");
+      return replaced(text, "namespace rs::gpu {", "#undef gridDim\n#undef blockDim\n$&");
   }
   return text;
 }
