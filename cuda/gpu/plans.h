@@ -32,7 +32,8 @@ bool prefers_own_kernel(const HopperProduct& product);
 
 // ---- between plans.cpp and plans_text.cpp ----
 
-// What a choice is made for. m is 0 where it may not depend on M, and batch the one that stands for all; one_a and one_b: the whole batch has one a, one b.
+// What a choice is made for. m is 0 where it may not depend on M, and batch the one that stands for all; one_a and
+// one_b: the whole batch has one a, one b.
 struct PlanShape {
   int32_t type, c_type, trans_a, trans_b, batch, m, n, k, add, one_a, one_b;
 };

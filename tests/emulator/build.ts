@@ -57,7 +57,8 @@ export async function emulatedLibrary(home: string): Promise<string | null> {
     console.log("building the CUDA library for an emulated GPU (once for these sources; about a minute)");
     const problem = missing || await run(["--build", build, "--parallel", String(navigator.hardwareConcurrency)]);
     if (problem !== "") {
-      throw new Error(problem.split("\n").filter((line) => /error/i.test(line)).slice(0, 20).join("\n"));
+      const errors = problem.split("\n").filter((line) => /error/i.test(line)).slice(0, 20).join("\n");
+      throw new Error(errors || problem.slice(-2000));
     }
     await Deno.rename(join(build, libraryFile("cuda")), library);
   } finally {

@@ -1,6 +1,7 @@
 /**
  * Opens a session: a new one (lock, clone, library, data, pin, database, in this order, the database last, so that a
- * kill before it leaves nothing that counts) or one to resume. Hands the loop everything it works with.
+ * kill before it leaves nothing that counts) or one to resume. Hands the loop everything it works with. Long because
+ * that order, and what is undone where it breaks off, are to be read in one place.
  * @module
  */
 import { createHash } from "node:crypto";
