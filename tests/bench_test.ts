@@ -41,6 +41,7 @@ Deno.test("bench train takes exported rows, scores others and writes a curve", a
     const paths = ["--rows", files[0], "--val", files[1], "--token-bytes", files[2], "--curve", files[3]];
     const { code, out, err } = await bench("train", "--preset", "cpu-tiny", "--steps", "2", ...paths);
     assert.equal(code, 0, err);
+    assert.match(out, /^epochs: 21\.33$/m, "2 steps of 32 rows, of which there are 3");
     // One row over and over is soon known: far below a uniform guess of ten bits in two bytes.
     const bpb = Number(out.match(/^val_bpb: (\S+)$/m)?.[1]);
     assert(bpb > 0 && bpb < 4.9, out);

@@ -50,6 +50,7 @@ const result = (part: Partial<RunResult>): RunResult => ({
   peakBytes: 2 ** 28,
   steps: 100,
   tokens: 12345,
+  epochs: 1.5,
   parameters: 1000,
   depth: 4,
   curve: [{ step: 0, loss: 7, seconds: 0 }],

@@ -99,6 +99,7 @@ Deno.test("train.ts is trained and scored, each phase is said, and the summary h
     ["peak_memory_mb", /^\d+\.\d$/],
     ["mfu_percent", /^\d+\.\d\d$/],
     ["total_tokens_M", /^0\.004$/],
+    ["epochs", /^\d\.\d\d$/],
     ["num_steps", /^1$/],
     ["num_params_M", /^0\.\d\d$/],
     ["depth", /^3$/],

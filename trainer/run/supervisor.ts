@@ -40,6 +40,7 @@ function emptyResult(): RunResult {
     peakBytes: 0,
     steps: 0,
     tokens: 0,
+    epochs: 0,
     parameters: 0,
     depth: null,
     curve: [],
@@ -171,6 +172,7 @@ async function execute(options: RunOptions, budget: Budget, events: RunEvents, r
   await Deno.remove(`${checkpoint}.tmp`).catch(() => {});
   await Deno.writeTextFile(join(runFolder, "stderr.log"), trained.stderr);
   await Deno.writeTextFile(join(runFolder, "clock.json"), JSON.stringify(trained.clock));
+  result.epochs = trained.tokens / (dataset.rowCount("train") * dataset.sequenceLength);
   const verdict = report(result, trained) ?? await inspectCheckpoint(checkpoint, result);
   if (verdict) return verdict;
 

@@ -176,6 +176,7 @@ function summary(result: RunResult, checkpoint: string): string {
     ["peak_memory_mb", (result.peakBytes / 2 ** 20).toFixed(1)],
     ["mfu_percent", result.mfu === null ? null : (100 * result.mfu).toFixed(2)],
     ["total_tokens_M", (result.tokens / 1e6).toFixed(3)],
+    ["epochs", result.epochs.toFixed(2)],
     ["num_steps", String(result.steps)],
     ["num_params_M", (result.parameters / 1e6).toFixed(2)],
     ["depth", result.depth === null ? null : String(result.depth)],

@@ -116,6 +116,8 @@ export interface RunResult {
   steps: number;
   /** Tokens trained on. */
   tokens: number;
+  /** How often each training row was seen, in the mean: above about 4, a lower training loss is no better model. */
+  epochs: number;
   /** Numbers in the checkpoint. */
   parameters: number;
   /** `config.depth`, where there is such a constant. */
