@@ -39,8 +39,18 @@ Deno.test("bench train takes exported rows, scores others and writes a curve", a
     await Deno.writeFile(files[1], new Uint8Array(rows.buffer));
     await Deno.writeFile(files[2], new Uint8Array(new Uint16Array(vocabSize).fill(2).buffer));
     const paths = ["--rows", files[0], "--val", files[1], "--token-bytes", files[2], "--curve", files[3]];
-    const { code, out, err } = await bench("train", "--preset", "cpu-tiny", "--steps", "2", ...paths);
+    const { code, out, err } = await bench(
+      "train",
+      "--preset",
+      "cpu-tiny",
+      "--steps",
+      "2",
+      "--set",
+      "depth=2",
+      ...paths,
+    );
     assert.equal(code, 0, err);
+    assert.match(out, /^num_params_M: 0\.79$/m, "of two layers instead of three");
     assert.match(out, /^epochs: 21\.33$/m, "2 steps of 32 rows, of which there are 3");
     // One row over and over is soon known: far below a uniform guess of ten bits in two bytes.
     const bpb = Number(out.match(/^val_bpb: (\S+)$/m)?.[1]);
@@ -65,6 +75,7 @@ Deno.test("bad flags are one sentence and status 2", async () => {
     [["train", "--seconds", "soon"], /--seconds must be a number from 0 up, got "soon"/],
     [["train", "--steps", "1.5"], /--steps must be a whole number/],
     [["train", "--preset", "huge"], /there is no preset "huge"/],
+    [["train", "--set", "depth=100"], /--set depth=100: depth must lie in 2\.\.12, got 100/],
     [["train", "--val", "x"], /--val needs --token-bytes/],
     [["train", "--seconds", "0"], /nothing to train/],
     [["train", "--seconds", "-1"], /Option '--seconds' argument is ambiguous; see --help/],

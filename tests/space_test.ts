@@ -1,7 +1,7 @@
 // trainer/space.ts: what the #space block may hold, which errors name which line, and that an edit touches literals only.
 import assert from "node:assert/strict";
 import type { Config } from "../trainer/contract.ts";
-import { checkValue, configOf, editSpace, type Literal, parseSpace, SpaceError } from "../trainer/space.ts";
+import { checkValue, configOf, editSpace, type Literal, parseSpace, settingsOf, SpaceError } from "../trainer/space.ts";
 
 const block = (...lines: string[]) =>
   ["export const config = {", "  // #space", ...lines, "  // #end", "};", ""].join("\n");
@@ -171,5 +171,33 @@ Deno.test("parsing an edited file gives the edited values, for random values in 
       assert.deepEqual(module.config, expected);
     }
     assert.equal(source.split("\n").length, before.split("\n").length);
+  }
+});
+
+Deno.test("settingsOf() reads what --set takes, and refuses in one sentence what the block does not allow", () => {
+  const words = ["depth=6", "activation=swi glu", "softCap=false", "bias=-1", "tied=true", "windowPattern=SL"];
+  assert.deepEqual(settingsOf(example, words), {
+    depth: 6,
+    activation: "swi glu",
+    softCap: false,
+    bias: -1,
+    tied: true,
+    windowPattern: "SL",
+  });
+  assert.deepEqual(settingsOf(example, []), {});
+  const wrong: [string[], string][] = [
+    [["depth"], "--set depth: must be NAME=VALUE"],
+    [["=6"], "--set =6: must be NAME=VALUE"],
+    [["depth="], "--set depth=: must be NAME=VALUE"],
+    [["depht=6"], "--set depht=6: trainer/train.ts has no constant depht"],
+    [["toString=6"], "--set toString=6: trainer/train.ts has no constant toString"],
+    [["depth=6", "depth=6"], "--set depth=6: depth is set twice"],
+    [["depth=60"], "--set depth=60: depth must lie in 4..16, got 60"],
+    [["depth=six"], '--set depth=six: depth must be a number, got "six"'],
+    [["activation=relu"], '--set activation=relu: activation must be one of "relu2", "gelu", "swi glu", got "relu"'],
+    [["headDim=wide"], '--set headDim=wide: headDim must be a number, got "wide"'],
+  ];
+  for (const [settings, message] of wrong) {
+    assert.throws(() => settingsOf(example, settings), { name: "Error", message });
   }
 });

@@ -261,3 +261,29 @@ export function editSpace(source: string, values: Partial<Config>): string {
   }
   return result + source.slice(copied);
 }
+
+/**
+ * Reads settings such as `depth=6`, as `--set` takes them.
+ * @param source text of the whole file
+ * @param words each a name, `=`, and a number, true, false or a word
+ * @returns the values by name
+ * @throws Error, in one sentence that begins with the setting, for one that is none, stands twice, names no constant, or
+ * is outside its range; SpaceError for a malformed block
+ */
+export function settingsOf(source: string, words: readonly string[]): Config {
+  const parameters = parseEntries(source);
+  const settings: Config = {};
+  for (const word of words) {
+    const refuse = (why: string) => new Error(`--set ${word}: ${why}`);
+    const [, name, text] = word.match(/^([^=]+)=(.+)$/s) ?? [];
+    if (name === undefined) throw refuse("must be NAME=VALUE");
+    const parameter = parameters.find((one) => one.name === name);
+    if (parameter === undefined) throw refuse(`trainer/train.ts has no constant ${name}`);
+    if (Object.hasOwn(settings, name)) throw refuse(`${name} is set twice`);
+    const value = literalOf(text) ?? text;
+    const complaint = checkValue(parameter, value);
+    if (complaint !== null) throw refuse(complaint);
+    settings[name] = value;
+  }
+  return settings;
+}

@@ -41,6 +41,7 @@ const mistakes: [string, string[], RegExp][] = [
   ["an unknown flag", ["--step", "3"], /Unknown option '--step'/],
   ["an argument", ["cpu"], /Unexpected argument 'cpu'/],
   ["an unknown preset", ["--preset", "tpu"], /there is no preset "tpu"; there are/],
+  ["a constant that is none", ["--set", "depht=6"], /--set depht=6: trainer\/train\.ts has no constant depht/],
   ["no steps", ["--steps", "0"], /--steps needs a whole number from 1 to/],
   ["half a step", ["--steps", "1.5"], /--steps needs a whole number/],
   ["a budget that is none", ["--seconds", "soon"], /--seconds needs a number from 0.1/],
@@ -81,13 +82,26 @@ Deno.test("a missing permission is named before any work", async () => {
 
 Deno.test("--help has every option", async () => {
   const { code, out } = await run(["--help"]);
-  const names = ["preset", "seconds", "steps", "clock", "seed", "source", "data", "out", "device", "threads"];
+  const names = ["preset", "set", "seconds", "steps", "clock", "seed", "source", "data", "out", "device", "threads"];
   for (const name of names) if (!out.includes(`--${name} `)) throw new Error(`--${name} is missing`);
   if (code !== 0) throw new Error(`exit code ${code}`);
 });
 
 Deno.test("train.ts is trained and scored, each phase is said, and the summary has the lines of the peer", async () => {
-  const args = ["--preset", "cpu-tiny", "--data", "data", "--out", "out", "--steps", "1", "--seed", "7"];
+  const args = [
+    "--preset",
+    "cpu-tiny",
+    "--data",
+    "data",
+    "--out",
+    "out",
+    "--steps",
+    "1",
+    "--seed",
+    "7",
+    "--set",
+    "depth=2",
+  ];
   const { code, out, err } = await run(args);
   if (code !== 0) throw new Error(`exit code ${code}: ${err}`);
   if (err !== "building the model\ntraining\nscoring\n") throw new Error(`without a terminal, a line a phase: ${err}`);
@@ -102,7 +116,7 @@ Deno.test("train.ts is trained and scored, each phase is said, and the summary h
     ["epochs", /^\d\.\d\d$/],
     ["num_steps", /^1$/],
     ["num_params_M", /^0\.\d\d$/],
-    ["depth", /^3$/],
+    ["depth", /^2$/],
     ["checkpoint", /^\/.*\/out\/checkpoint\.safetensors$/],
   ];
   for (const [name, pattern] of wanted) {

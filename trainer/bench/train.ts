@@ -10,10 +10,11 @@ import { parseArgs } from "node:util";
 import { openDevice, wishedDevice } from "../../cuda/device.ts";
 import { check, type Library } from "../../cuda/lib.ts";
 import { withoutTape } from "../autograd.ts";
-import type { Setup } from "../contract.ts";
+import type { Config, Setup } from "../contract.ts";
 import { evaluateBpb } from "../data/evaluate.ts";
 import { countParameters } from "../nn.ts";
 import { presetOf } from "../presets.ts";
+import { settingsOf } from "../space.ts";
 import { scope, Tensor } from "../tensor.ts";
 import { config as literals, createModel, type Gpt, type GptConfig, train } from "../train.ts";
 import { opLines, phaseLines, profile, readProfile } from "./phases.ts";
@@ -35,6 +36,7 @@ const usage = `Trains train.ts in one process and measures it.
 usage: deno task bench train [options]
 
   --preset NAME        sizes of the model and its steps (default cpu)
+  --set NAME=VALUE     a constant of train.ts; may be given again
   --seconds N          training time (default 20)
   --steps N            so many steps instead
   --rows FILE          train on these rows (bench export-rows) instead of random tokens
@@ -52,6 +54,7 @@ usage: deno task bench train [options]
 
 interface Options {
   readonly preset: string;
+  readonly constants: Config;
   readonly seconds: number;
   readonly steps: number | null;
   readonly rows?: string;
@@ -76,6 +79,7 @@ function readOptions(args: string[]): Options | null {
         args,
         options: {
           preset: text,
+          set: { ...text, multiple: true },
           seconds: text,
           steps: text,
           rows: text,
@@ -112,6 +116,7 @@ function readOptions(args: string[]): Options | null {
   }
   const options = {
     preset: values.preset ?? "cpu",
+    constants: {},
     seconds: number("seconds", 20, false),
     steps: values.steps === undefined ? null : number("steps", 0),
     rows: values.rows,
@@ -130,6 +135,8 @@ function readOptions(args: string[]): Options | null {
   try {
     presetOf(options.preset);
     wishedDevice(options.device);
+    const trainFile = new URL("../train.ts", import.meta.url);
+    if (values.set) options.constants = settingsOf(Deno.readTextFileSync(trainFile), values.set);
   } catch (error) {
     throw new UsageError((error as Error).message);
   }
@@ -178,7 +185,7 @@ export async function benchTrainCommand(args: string[]): Promise<void> {
   const options = readOptions(args);
   if (options === null) return console.log(usage);
   const { vocabSize, sequenceLength, config: sizes } = presetOf(options.preset);
-  const config = { ...literals, ...sizes } as GptConfig;
+  const config = { ...literals, ...sizes, ...options.constants } as GptConfig;
   const rows = options.rows === undefined ? null : await readRows(options.rows, sequenceLength, vocabSize);
   const library = await openDevice(options.device, options.threads);
   console.error(`${library.description}, preset ${options.preset}`);

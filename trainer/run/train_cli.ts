@@ -9,7 +9,9 @@ import { parseArgs } from "node:util";
 import { announceChoice, type DeviceChoice, wishedDevice } from "../../cuda/device.ts";
 import { DataError, reasonOf, requirePermissions } from "../data/error.ts";
 import { resolveHome } from "../data/home.ts";
+import type { Config } from "../contract.ts";
 import { defaultPreset, presetNames, presetOf } from "../presets.ts";
+import { settingsOf } from "../space.ts";
 import { parseClock } from "./clock.ts";
 import { brokenTask } from "./ending.ts";
 import { evaluatorLogName, runTraining } from "./supervisor.ts";
@@ -22,6 +24,7 @@ usage: deno task train [options]
 
   --preset NAME      ${presetNames.join(" | ")}: its data, budget and model sizes (default: the data and
                      budget of ${defaultPreset("cpu")}, and the constants of train.ts as they are)
+  --set NAME=VALUE   a constant of train.ts, for this run alone; may be given again
   --seconds S        training time (default: the preset's)
   --steps N          train N steps instead, however long they take
   --clock FILE       replay clock.json of an earlier run: the same seed gives the same weights, bit by bit
@@ -39,6 +42,7 @@ The exit code is 0 when the run was scored, 1 when it was not, 130 after Ctrl-C.
 
 const flags = {
   preset: { type: "string" },
+  set: { type: "string", multiple: true },
   seconds: { type: "string" },
   steps: { type: "string" },
   clock: { type: "string" },
@@ -51,7 +55,9 @@ const flags = {
   help: { type: "boolean", short: "h" },
 } as const;
 
-type Values = { [name in keyof typeof flags]?: name extends "help" ? boolean : string };
+type Values = {
+  [name in keyof typeof flags]?: name extends "help" ? boolean : name extends "set" ? string[] : string;
+};
 
 /** What a run leaves in its folder. */
 const runFiles = [checkpointName, "clock.json", "stderr.log", evaluatorLogName];
@@ -91,6 +97,11 @@ function budgetFlags(values: Values, seconds: number): Pick<RunOptions, "budgetS
   } catch (error) {
     throw new UsageError(`--clock ${values.clock}: ${reasonOf(error)}`);
   }
+}
+
+/** The constants that --set names. */
+function settings(codeRoot: string, words: readonly string[] | undefined): Config {
+  return words === undefined ? {} : settingsOf(Deno.readTextFileSync(join(codeRoot, "trainer", "train.ts")), words);
 }
 
 /** The folder of the run: the code under test may write anywhere in it, so nothing of the user's may be there. */
@@ -204,12 +215,13 @@ function readCommand(values: Values) {
     { name: "write", value: home },
     { name: "run", value: Deno.execPath() },
   ]);
+  const codeRoot = fileURLToPath(new URL("../..", import.meta.url));
   const options = {
-    codeRoot: fileURLToPath(new URL("../..", import.meta.url)),
+    codeRoot,
     runFolder: runFolderOf(values, home),
     ...budgetFlags(values, preset.budgetSeconds),
     seed: number(values, "seed", 0, 2 ** 32 - 1) ?? 42,
-    configOverrides: values.preset === undefined ? {} : preset.config,
+    configOverrides: { ...values.preset === undefined ? {} : preset.config, ...settings(codeRoot, values.set) },
     evaluationRows: preset.evaluationRows,
     threads: number(values, "threads", 1, 1024),
     measurePeak: true,
