@@ -60,9 +60,9 @@ export const config = {
   adamBeta1: 0.8, // linear 0.5..0.95
   adamBeta2: 0.95, // linear 0.8..0.999
   weightDecay: 0.2, // linear 0..0.8; of matrices, falls to 0 with progress
-  embeddingWeightDecay: 0, // linear 0..0.01
-  valueEmbeddingWeightDecay: 0, // linear 0..0.01
-  headWeightDecay: 0, // linear 0..0.05
+  embeddingWeightDecay: 0, // linear 0..0.05; more, the more often rows are read
+  valueEmbeddingWeightDecay: 0, // linear 0..0.1; the same
+  headWeightDecay: 0, // linear 0..0.5; the same
   muonMomentum: 0.95, // linear 0.85..0.99
   muonMomentumStart: 0.85, // linear 0.7..0.95
   muonMomentumSteps: 300, // logint 20..1000; steps from start to end
