@@ -1,6 +1,6 @@
 // Schedules: the shapes that train.ts relies on, and the peer's numbers.
 import assert from "node:assert/strict";
-import { decayToZero, learningRateFactor, ramp } from "../trainer/schedule.ts";
+import { decayToZero, learningRateFactor, ramp, rereadFactor } from "../trainer/schedule.ts";
 
 const near = (a: number, b: number) => assert(Math.abs(a - b) < 1e-12, `${a} is not ${b}`);
 
@@ -39,4 +39,8 @@ Deno.test("momentum climbs for so many steps and stays; decay falls to 0 with pr
   near(ramp(1, 0.85, 0.95, 0), 0.95);
   near(decayToZero(0.2, 0.25), 0.15);
   near(decayToZero(0.2, 1.1), 0);
+});
+
+Deno.test("what acts on rows that are read again is 0 in their first pass and 1 from the third on", () => {
+  for (const [epochs, factor] of [[0, 0], [1, 0], [1.25, 0.25], [2, 1], [9, 1]]) near(rereadFactor(epochs), factor);
 });

@@ -65,6 +65,7 @@ function trainFor(config: GptConfig, steps: number, seed = 7, batches = Infinity
       return live[live.length - 1];
     },
     progress: () => losses.length / steps,
+    epochs: () => losses.length / 2,
     step(fn) {
       inStep = true;
       scope(fn);
@@ -138,6 +139,7 @@ const variants: { [name: string]: Partial<GptConfig> } = {
     embeddingWeightDecay: 0.01,
     valueEmbeddingWeightDecay: 0.01,
     headWeightDecay: 0.05,
+    rereadWeightDecay: 0.3,
     warmDownShape: "cosine",
     warmUp: 0.1,
     muonIterations: 3,

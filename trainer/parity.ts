@@ -171,6 +171,7 @@ function readGolden(bytes: Uint8Array): Golden {
     embeddingWeightDecay: 0,
     valueEmbeddingWeightDecay: 0,
     headWeightDecay: 0,
+    rereadWeightDecay: 0,
     muonMomentum: numberOf(h, "muon_momentum"),
     muonBeta2: numberOf(h, "muon_beta2"),
     muonIterations: sizeOf(h, "ns_steps"),

@@ -46,3 +46,11 @@ export function ramp(step: number, start: number, end: number, steps: number): n
 export function decayToZero(value: number, progress: number): number {
   return value * Math.max(0, 1 - progress);
 }
+
+/**
+ * 0 while rows are read for the first time, 1 when they have been read twice: of a decay against learning them by heart.
+ * @param epochs how often each row was read so far
+ */
+export function rereadFactor(epochs: number): number {
+  return Math.min(1, Math.max(0, epochs - 1));
+}

@@ -33,7 +33,7 @@ import {
   swiglu,
 } from "./ops/mod.ts";
 import { type Group, Optimizer } from "./optim.ts";
-import { decayToZero, learningRateFactor, ramp } from "./schedule.ts";
+import { decayToZero, learningRateFactor, ramp, rereadFactor } from "./schedule.ts";
 import { keep, Tensor } from "./tensor.ts";
 
 /** The numbers of this model and its training; one constant a line, with the range that a search may use. */
@@ -60,9 +60,10 @@ export const config = {
   adamBeta1: 0.8, // linear 0.5..0.95
   adamBeta2: 0.95, // linear 0.8..0.999
   weightDecay: 0.2, // linear 0..0.8; of matrices, falls to 0 with progress
-  embeddingWeightDecay: 0, // linear 0..0.05; more, the more often rows are read
-  valueEmbeddingWeightDecay: 0, // linear 0..0.1; the same
-  headWeightDecay: 0, // linear 0..0.5; the same
+  embeddingWeightDecay: 0, // linear 0..0.01
+  valueEmbeddingWeightDecay: 0, // linear 0..0.01
+  headWeightDecay: 0, // linear 0..0.05
+  rereadWeightDecay: 0.1, // linear 0..0.3; added to these three once rows are read again, by REREAD_SHARES
   muonMomentum: 0.95, // linear 0.85..0.99
   muonMomentumStart: 0.85, // linear 0.7..0.95
   muonMomentumSteps: 300, // logint 20..1000; steps from start to end
@@ -259,6 +260,18 @@ export function createModel(setup: Setup<GptConfig>): Gpt {
   return new Gpt(setup);
 }
 
+/** Shares of `rereadWeightDecay`: what learns rows by heart decays in step with how fast it learns. */
+const REREAD_SHARES = { head: 3, embedding: 0.3, valueEmbedding: 1 };
+
+/** Decays of the groups that AdamW trains, in their order. @param reread what is added, by shares */
+function decaysOf(c: GptConfig, reread: number): number[] {
+  return [
+    c.headWeightDecay + reread * REREAD_SHARES.head,
+    ...c.tiedEmbeddings ? [] : [c.embeddingWeightDecay + reread * REREAD_SHARES.embedding],
+    c.valueEmbeddingWeightDecay + reread * REREAD_SHARES.valueEmbedding,
+  ];
+}
+
 /** The optimizer with the learning rates, momenta and decays that a run's schedule starts from. */
 export function createOptimizer(model: Gpt): Optimizer {
   const c = model.config;
@@ -319,8 +332,10 @@ export function train(run: Run<GptConfig>, model: Model): void {
       }
       const progress = run.progress();
       const factor = learningRateFactor(progress, schedule);
+      const decays = decaysOf(c, c.rereadWeightDecay * rereadFactor(run.epochs()));
       for (const [i, group] of optimizer.groups.entries()) {
         group.learningRate = learningRates[i] * factor;
+        if (i < decays.length) group.weightDecay = decays[i];
         if (group.kind !== "muon") continue;
         group.momentum = ramp(step + 1, c.muonMomentumStart, c.muonMomentum, c.muonMomentumSteps);
         group.weightDecay = decayToZero(c.weightDecay, progress);

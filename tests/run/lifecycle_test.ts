@@ -170,7 +170,21 @@ Deno.test({
     if (a.steps !== 40 || a.tokens !== 40 * 8 * 32 || a.parameters !== 2 * 64 * 16 || a.depth !== 1) {
       throw new Error(`counts are wrong: ${JSON.stringify({ ...a, curve: 0, clock: 0 })}`);
     }
+    if (a.epochs !== 40 * 8 / 400) throw new Error(`${a.epochs} epochs of 400 rows`);
     if (a.curve.length !== 40 || !(a.curve[39].loss < 0.7 * a.curve[0].loss)) throw new Error("it did not learn");
+  },
+});
+
+Deno.test({
+  name: "train.ts is told how often its rows were given before the step",
+  ...children,
+  async fn() {
+    const step = `
+      run.nextBatch(4);
+      if (run.epochs() !== step * 12 / 400) throw new Error(run.epochs() + " epochs before step " + step);`;
+    const result = await bench.run(tinyTrain({ step }), { steps: 40 });
+    expect(result, "ok", /^$/);
+    if (result.epochs !== 40 * 12 / 400) throw new Error(`${result.epochs} epochs of 400 rows`);
   },
 });
 

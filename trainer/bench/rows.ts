@@ -8,6 +8,8 @@ import { keep, Tensor } from "../tensor.ts";
 
 /** Gives batches for ever; each lives until `release`. */
 export interface BatchSource {
+  /** Rows of one pass; Infinity for random tokens, which are never learned. */
+  readonly rowCount: number;
   next(rows: number): Batch;
   release(): void;
 }
@@ -53,6 +55,7 @@ export function randomBatches(seed: number, vocabSize: number, sequenceLength: n
   const live = new Live();
   let turn = 0;
   return {
+    rowCount: Infinity,
     next(rows) {
       const length = rows * (sequenceLength + 1);
       const at = turn++ % 4;
@@ -73,6 +76,7 @@ export function rowBatches(seed: number, data: Uint16Array, sequenceLength: numb
   let order: number[] = [];
   const live = new Live();
   return {
+    rowCount: count,
     next(rows) {
       const tokens = new Uint16Array(rows * length);
       for (let row = 0; row < rows; row++) {

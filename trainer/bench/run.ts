@@ -32,6 +32,7 @@ export class BenchRun implements Run<GptConfig> {
   #steps = 0;
   #inStep = false;
   #progress = 0;
+  #epochs = 0;
   #pending: { step: number; loss: Tensor } | null = null;
 
   /**
@@ -57,6 +58,7 @@ export class BenchRun implements Run<GptConfig> {
       this.#start ??= performance.now();
       this.#progress = "steps" in this.limit ? this.#steps / this.limit.steps : this.seconds / this.limit.seconds;
       if (this.#progress >= 1) return null;
+      this.#epochs = this.tokens / this.sequenceLength / this.source.rowCount;
     }
     this.tokens += rows * this.sequenceLength;
     return this.source.next(rows);
@@ -64,6 +66,10 @@ export class BenchRun implements Run<GptConfig> {
 
   progress(): number {
     return this.#progress;
+  }
+
+  epochs(): number {
+    return this.#epochs;
   }
 
   step(fn: () => void): void {

@@ -34,6 +34,8 @@ export interface ChildSetup {
 
 /** What the worker is told before it imports `train.ts`. */
 export interface WorkerSetup extends ChildSetup {
+  /** Rows of the training split. */
+  trainingRows: number;
   /** Whether to measure how fast the machine multiplies. */
   measurePeak: boolean;
 }

@@ -163,7 +163,7 @@ async function execute(options: RunOptions, budget: Budget, events: RunEvents, r
   const trained = await superviseTraining({
     script: script("worker.ts"),
     runFolder,
-    setup: { ...setup, measurePeak: options.measurePeak ?? false },
+    setup: { ...setup, trainingRows: dataset.rowCount("train"), measurePeak: options.measurePeak ?? false },
     budget,
     rows: dataset,
     stallSeconds: options.stallSeconds ?? 600,

@@ -42,7 +42,10 @@ class WorkerRun implements Run {
   readonly sequenceLength: number;
   readonly dtype: "f32" | "bf16";
   readonly config: Config;
+  readonly #trainingRows: number;
   #progress = 0;
+  #epochs = 0;
+  #rows = 0;
   /** Whether the next batch is the first of a step. */
   #fresh = true;
   #inStep = false;
@@ -55,19 +58,23 @@ class WorkerRun implements Run {
     this.sequenceLength = setup.sequenceLength;
     this.dtype = setup.dtype;
     this.config = config;
+    this.#trainingRows = setup.trainingRows;
   }
 
   nextBatch(rows: number): Batch | null {
     if (!Number.isInteger(rows) || rows < 1) throw new ShapeError("nextBatch", `rows must be 1 or more, got ${rows}`);
     const request = new Uint8Array(5);
     new DataView(request.buffer).setUint32(0, rows, true);
-    request[4] = this.#fresh || !this.#inStep ? 1 : 0;
+    const first = this.#fresh || !this.#inStep;
+    request[4] = first ? 1 : 0;
     this.#fresh = false;
     send(Frame.batchRequest, request);
     const frame = readFrameSync(readStdin);
     if (frame === null) exit(1);
     if (frame.kind === Frame.end) return null;
     this.#progress = new DataView(frame.payload.buffer).getFloat64(0, true);
+    if (first) this.#epochs = this.#rows / this.#trainingRows;
+    this.#rows += rows;
     return this.#upload(new Uint16Array(frame.payload.buffer, 8), rows);
   }
 
@@ -84,6 +91,10 @@ class WorkerRun implements Run {
 
   progress(): number {
     return this.#progress;
+  }
+
+  epochs(): number {
+    return this.#epochs;
   }
 
   step(fn: () => void): void {
