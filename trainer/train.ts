@@ -260,7 +260,7 @@ export function createModel(setup: Setup<GptConfig>): Gpt {
   return new Gpt(setup);
 }
 
-/** Shares of `rereadWeightDecay`: what learns rows by heart decays in step with how fast it learns. */
+/** Shares of `rereadWeightDecay`, tried together in tests/bench/results.md: what a row alone trains learns it by heart. */
 const REREAD_SHARES = { head: 3, embedding: 0.3, valueEmbedding: 1 };
 
 /** Decays of the groups that AdamW trains, in their order. @param reread what is added, by shares */

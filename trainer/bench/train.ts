@@ -235,10 +235,7 @@ export async function benchTrainCommand(args: string[]): Promise<void> {
   const steps = run.curve.length;
   console.log(`num_params_M: ${(countParameters(model.parameters()) / 1e6).toFixed(2)}`);
   console.log(`num_steps: ${steps}`);
-  if (rows !== null) {
-    const once = rows.length / (sequenceLength + 1) * sequenceLength;
-    console.log(`epochs: ${(run.tokens / once).toFixed(2)}`);
-  }
+  if (rows !== null) console.log(`epochs: ${(run.tokens / sequenceLength / source.rowCount).toFixed(2)}`);
   console.log(`train_loss: ${run.curve[steps - 1].loss.toFixed(4)}`);
   console.log(`tokens_per_second: ${(run.tokens / seconds).toFixed(0)}`);
   console.log(`step_ms: ${(1000 * seconds / steps).toFixed(2)}`);
