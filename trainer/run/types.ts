@@ -116,7 +116,7 @@ export interface RunResult {
   steps: number;
   /** Tokens trained on. */
   tokens: number;
-  /** How often each training row was seen, in the mean: above about 4, a lower training loss is no better model. */
+  /** How often each training row was given, in the mean; above about 4, more training helps little (arXiv:2305.16264). */
   epochs: number;
   /** Numbers in the checkpoint. */
   parameters: number;
