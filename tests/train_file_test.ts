@@ -166,6 +166,33 @@ Deno.test("the same seed gives the same bits, another seed others", () => {
   assert.notDeepEqual(a.get("lm_head.weight"), c.get("lm_head.weight"));
 });
 
+Deno.test("rereadWeightDecay moves embeddings and head once rows are read again, and no bit before", () => {
+  const share = (key: string, tied: boolean): number => {
+    const s = (tiny.width / 768) ** -0.5;
+    if (key === "lm_head.weight" || (tied && key === "transformer.wte.weight")) {
+      return 3 * tiny.unembeddingLearningRate * s;
+    }
+    if (key === "transformer.wte.weight") return 0.3 * tiny.embeddingLearningRate * s;
+    return key.startsWith("value_embeds.") ? tiny.embeddingLearningRate * s : 0;
+  };
+  for (const tiedEmbeddings of [false, true]) {
+    const after = (steps: number, rereadWeightDecay: number) =>
+      trainFor({ ...tiny, tiedEmbeddings, rereadWeightDecay }, 4, 7, steps).weights;
+    const before = after(3, 0.3);
+    assert.deepEqual(before, after(3, 0));
+    const [plain, decayed] = [after(4, 0), after(4, 0.3)];
+    for (const [key, values] of plain) {
+      // The fourth step: rows were read one and a half times, and half of the warm-down is over.
+      const wanted = 0.5 * 0.3 * 0.5 * share(key, tiedEmbeddings);
+      for (const [i, value] of values.entries()) {
+        const difference = value - decayed.get(key)![i];
+        const bound = wanted === 0 ? 0 : 1e-6 * Math.abs(value) + 1e-4 * wanted * Math.abs(before.get(key)![i]) + 1e-9;
+        assert(Math.abs(difference - wanted * before.get(key)![i]) <= bound, `${key} ${i}: ${difference}`);
+      }
+    }
+  }
+});
+
 Deno.test("a deadline between micro-batches ends the run without half a step", () => {
   const config = { ...tiny, microBatchRows: 1 };
   const whole = trainFor(config, 2);

@@ -44,7 +44,7 @@ export interface Run<C = Config> extends Setup<C> {
   nextBatch(rows: number): Batch | null;
   /** Share of the budget that is used up, 0 … 1; fixed by the first batch of a step. */
   progress(): number;
-  /** How often each training row was given before this step, in the mean: below 1 in the first pass over the rows. */
+  /** How often each training row was given before this step, in the mean; at most 1 in the first pass over the rows. */
   epochs(): number;
   /** Runs one optimizer step; tensors made inside that were not kept are freed at its end. */
   step(fn: () => void): void;

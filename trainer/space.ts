@@ -278,7 +278,7 @@ export function settingsOf(source: string, words: readonly string[]): Config {
     const [, name, text] = word.match(/^([^=]+)=(.+)$/s) ?? [];
     if (name === undefined) throw refuse("must be NAME=VALUE");
     const parameter = parameters.find((one) => one.name === name);
-    if (parameter === undefined) throw refuse(`trainer/train.ts has no constant ${name}`);
+    if (parameter === undefined) throw refuse(`there is no constant ${name}`);
     if (Object.hasOwn(settings, name)) throw refuse(`${name} is set twice`);
     const value = literalOf(text) ?? text;
     const complaint = checkValue(parameter, value);

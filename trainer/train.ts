@@ -63,7 +63,7 @@ export const config = {
   embeddingWeightDecay: 0, // linear 0..0.01
   valueEmbeddingWeightDecay: 0, // linear 0..0.01
   headWeightDecay: 0, // linear 0..0.05
-  rereadWeightDecay: 0.1, // linear 0..0.3; added to these three once rows are read again, by REREAD_SHARES
+  rereadWeightDecay: 0.1, // linear 0..0.3; × REREAD_SHARES, added to these three once rows are read again
   muonMomentum: 0.95, // linear 0.85..0.99
   muonMomentumStart: 0.85, // linear 0.7..0.95
   muonMomentumSteps: 300, // logint 20..1000; steps from start to end
@@ -82,6 +82,9 @@ export const config = {
 
 /** What `setup.config` holds. */
 export type GptConfig = typeof config;
+
+/** What embeddings and head take of `rereadWeightDecay`; tried in tests/bench/results.md. */
+const REREAD_SHARES = { tokenEmbedding: 0.3, valueEmbedding: 1, head: 3 };
 
 /** Channels of a layer's input that open the gates of its value embedding. */
 const GATE_CHANNELS = 32;
@@ -260,18 +263,6 @@ export function createModel(setup: Setup<GptConfig>): Gpt {
   return new Gpt(setup);
 }
 
-/** Shares of `rereadWeightDecay`, tried together in tests/bench/results.md: what a row alone trains learns it by heart. */
-const REREAD_SHARES = { head: 3, embedding: 0.3, valueEmbedding: 1 };
-
-/** Decays of the groups that AdamW trains, in their order. @param reread what is added, by shares */
-function decaysOf(c: GptConfig, reread: number): number[] {
-  return [
-    c.headWeightDecay + reread * REREAD_SHARES.head,
-    ...c.tiedEmbeddings ? [] : [c.embeddingWeightDecay + reread * REREAD_SHARES.embedding],
-    c.valueEmbeddingWeightDecay + reread * REREAD_SHARES.valueEmbedding,
-  ];
-}
-
 /** The optimizer with the learning rates, momenta and decays that a run's schedule starts from. */
 export function createOptimizer(model: Gpt): Optimizer {
   const c = model.config;
@@ -308,6 +299,13 @@ export function train(run: Run<GptConfig>, model: Model): void {
   const microBatches = Math.max(1, Math.round(c.batchTokens / (rows * run.sequenceLength)));
   const optimizer = createOptimizer(gpt);
   const learningRates = optimizer.groups.map((group) => group.learningRate);
+  const decays = optimizer.groups.map((group) => group.weightDecay ?? 0);
+  const shares = new Map([
+    [gpt.tokenEmbedding, REREAD_SHARES.tokenEmbedding],
+    ...gpt.valueEmbeddings().map((table) => [table, REREAD_SHARES.valueEmbedding] as const),
+    [gpt.head, REREAD_SHARES.head], // last: it is the token embedding, too, where they are tied
+  ]);
+  const rereadShares = optimizer.groups.map(({ parameters }) => shares.get(parameters[0]) ?? 0);
   const schedule = {
     warmUp: c.warmUp,
     warmDown: c.warmDown,
@@ -332,10 +330,10 @@ export function train(run: Run<GptConfig>, model: Model): void {
       }
       const progress = run.progress();
       const factor = learningRateFactor(progress, schedule);
-      const decays = decaysOf(c, c.rereadWeightDecay * rereadFactor(run.epochs()));
+      const reread = c.rereadWeightDecay * rereadFactor(run.epochs());
       for (const [i, group] of optimizer.groups.entries()) {
         group.learningRate = learningRates[i] * factor;
-        if (i < decays.length) group.weightDecay = decays[i];
+        group.weightDecay = decays[i] + reread * rereadShares[i];
         if (group.kind !== "muon") continue;
         group.momentum = ramp(step + 1, c.muonMomentumStart, c.muonMomentum, c.muonMomentumSteps);
         group.weightDecay = decayToZero(c.weightDecay, progress);

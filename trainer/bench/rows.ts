@@ -8,7 +8,7 @@ import { keep, Tensor } from "../tensor.ts";
 
 /** Gives batches for ever; each lives until `release`. */
 export interface BatchSource {
-  /** Rows of one pass; Infinity for random tokens, which are never learned. */
+  /** Rows of one pass; Infinity for random tokens: they are for timings, where no row counts as read again. */
   readonly rowCount: number;
   next(rows: number): Batch;
   release(): void;
