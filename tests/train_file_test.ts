@@ -179,7 +179,9 @@ Deno.test("rereadWeightDecay moves embeddings and head once rows are read again,
     const after = (steps: number, rereadWeightDecay: number) =>
       trainFor({ ...tiny, tiedEmbeddings, rereadWeightDecay }, 4, 7, steps).weights;
     const before = after(3, 0.3);
-    assert.deepEqual(before, after(3, 0));
+    for (const [key, values] of after(3, 0)) {
+      assert(values.every((value, i) => value === before.get(key)![i]), `${key} decays too early`);
+    }
     const [plain, decayed] = [after(4, 0), after(4, 0.3)];
     for (const [key, values] of plain) {
       // The fourth step: rows were read one and a half times, and half of the warm-down is over.
