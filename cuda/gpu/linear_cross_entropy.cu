@@ -1,12 +1,18 @@
 // Output layer, soft cap, cross entropy and their gradients over chunks of rows, so that only a chunk's logits exist.
 //
-// A chunk goes through three products and, between the first and the others, one kernel that reads each logit once and
-// writes its gradient in its place: a block holds a whole row in registers, so the pass costs one reading and one
-// writing of the logits. dw adds up the chunks in their order.
+// A chunk goes through three products; dw adds up the chunks in their order. Between the first product and the others
+// one kernel reads each logit and writes its gradient in its place: a block holds a whole row in registers, so the pass
+// costs one reading and one writing of the logits. Where a cap bounds the logits and Hopper's kernel takes the sizes,
+// that pass is part of the first product: it stores gradients that lack their row's factor, which then goes to x (for
+// dw) and to dx, and one column's share, that of the target.
 #include <algorithm>
 #include <type_traits>
 
+#include "aligned.h"
+#include "capped_softmax.h"
 #include "cross_entropy_row.h"
+#include "hopper/product.h"
+#include "lanes.h"
 #include "products.h"
 
 namespace rs::gpu {
@@ -101,55 +107,161 @@ int64_t rows_of_chunk(int64_t n, int64_t v, int64_t element) {
   return std::min(n, ceil_div(ceil_div(n, chunks), tile) * tile);
 }
 
-}  // namespace
+// A chunk's place and sizes; `type` is that of all matrices but dw.
+struct Part {
+  int32_t first, rows, c, v, type;
+};
 
-void linear_cross_entropy(Tensor* mean, Tensor* losses, Tensor* dx, Tensor* dw, const Tensor* x, const Tensor* w,
-                          const Tensor* targets, int32_t n, int32_t c, int32_t v, double soft_cap) {
+void multiply_logits(void* logits, const void* x, const void* weight, const Part& part) {
+  Product product{};
+  product.c = logits, product.a = x, product.b = weight;
+  product.c_type = product.type = part.type;
+  product.trans_b = true;
+  product.m = part.rows, product.n = part.v, product.k = part.c;
+  multiply(product);
+}
+
+void multiply_input_gradient(void* dx, const void* dlogits, const void* weight, const Part& part) {
+  Product product{};
+  product.c = dx, product.a = dlogits, product.b = weight;
+  product.c_type = product.type = part.type;
+  product.m = part.rows, product.n = part.c, product.k = part.v;
+  multiply(product);
+}
+
+void add_weight_gradient(void* dw, const void* dlogits, const void* x, const Part& part) {
+  Product product{};
+  product.c = dw, product.a = dlogits, product.b = x;
+  product.c_type = RS_F32, product.type = part.type;
+  product.trans_a = true;
+  product.m = part.v, product.n = part.c, product.k = part.rows;
+  product.add = part.first > 0 ? dw : nullptr;
+  product.beta = part.first > 0 ? 1.0f : 0.0f;
+  multiply(product);
+}
+
+// ---- where the first product makes the gradients ----
+
+constexpr int row_warps = 8;    // of a block: a warp has a row, and threadIdx.x is the lane
+constexpr int lane_chunks = 2;  // of eight elements of a row of x: HopperLossProduct takes up to 512
+
+// A factor of 0, that of an ignored target, gives 0 whatever it meets.
+__device__ void store_scaled(bf16* row, const Chunk<bf16> (&chunks)[lane_chunks], int32_t c, float factor) {
+#pragma unroll
+  for (int k = 0; k < lane_chunks; k++) {
+    const int32_t at = (32 * k + threadIdx.x) * 8;
+    float v[8];
+    unpack(v, chunks[k]);
+#pragma unroll
+    for (int i = 0; i < 8; i++) v[i] = factor == 0 ? 0.0f : v[i] * factor;
+    if (at < c) store_chunk(row + at, v);
+  }
+}
+
+// Of n rows: the loss, the factor that the row's gradients lack, x times that, and the gradient of the target's logit.
+__global__ void __launch_bounds__(32 * row_warps)
+    finish_rows_kernel(float* losses, float* factors, bf16* scaled, bf16* gradients, const float* sums, const bf16* x,
+                       const bf16* weight, const int32_t* targets, const float* mean, IdCheck check,
+                       CappedSoftmax softmax, int32_t n, int32_t c, int32_t v, int32_t first) {
+  const int64_t row = int64_t{blockIdx.x} * row_warps + threadIdx.y;
+  if (row >= n) return;
+  const int32_t target = checked_target(check, targets[row], first + row, v);
+  Chunk<bf16> of_x[lane_chunks], of_weight[lane_chunks];
+  load_row<32>(of_x, x + row * c, threadIdx.x, c, true);
+  load_row<32>(of_weight, weight + int64_t{target} * c, threadIdx.x, c, target >= 0);
+  float sum = 0, logit = 0;
+  for (int32_t at = threadIdx.x; at * HopperLossProduct::columns < v; at += 32) sum += sums[int64_t{at} * n + row];
+#pragma unroll
+  for (int k = 0; k < lane_chunks; k++) {
+    float p[8], q[8];
+    unpack(p, of_x[k]);
+    unpack(q, of_weight[k]);
+    logit = add_products(logit, p, q);
+  }
+  sum = warp_sum(sum);
+  const float r = softmax.r(warp_sum(logit));
+  const float factor = target >= 0 ? 4.0f / (sum * mean[1]) : 0.0f;
+  store_scaled(scaled + row * c, of_x, c, factor);
+  if (threadIdx.x != 0) return;
+  factors[row] = factor;
+  losses[row] = target >= 0 ? softmax.loss(sum, r) : 0.0f;
+  if (target >= 0)
+    gradients[row * v + target] = from_float<bf16>((softmax.e(r) - sum) * CappedSoftmax::quarter_slope(r));
+}
+
+__global__ void __launch_bounds__(32 * row_warps) scale_rows_kernel(bf16* x, const float* factors, int32_t n,
+                                                                    int32_t c) {
+  const int64_t row = int64_t{blockIdx.x} * row_warps + threadIdx.y;
+  if (row >= n) return;
+  Chunk<bf16> chunks[lane_chunks];
+  load_row<32>(chunks, x + row * c, threadIdx.x, c, true);
+  store_scaled(x + row * c, chunks, c, factors[row]);
+}
+
+void capped_losses_and_gradients(const float* mean, Tensor* losses, Tensor* dx, Tensor* dw, const Tensor* x,
+                                 const Tensor* w, const Tensor* targets, int32_t n, int32_t c, int32_t v, float cap) {
+  const int64_t chunk = rows_of_chunk(n, v, sizeof(bf16));
+  const AlignedInput<bf16> aligned_x(x);
+  AlignedOutput<bf16> aligned_dx(dx);
+  std::optional<Scratch> spare;
+  const bf16 *weight = bf16_elements(w, spare), *input = aligned_x;
+  bf16* to_input = aligned_dx;
+  Scratch gradients(sizeof(bf16) * size_t(chunk * v)), scaled(sizeof(bf16) * size_t(chunk * c));
+  Scratch sums(sizeof(float) * size_t(chunk * ceil_div(v, HopperLossProduct::columns)));
+  Scratch factors(sizeof(float) * size_t(chunk));
+  bf16 *g = static_cast<bf16*>(gradients.data()), *scaled_x = static_cast<bf16*>(scaled.data());
+
+  for (int64_t first = 0; first < n; first += chunk) {
+    const Part part{int32_t(first), int32_t(std::min(chunk, n - first)), c, v, RS_BF16};
+    const Launch by_rows{dim3(unsigned(ceil_div(part.rows, row_warps))), dim3(32, row_warps)};
+    hopper_loss_product({g, sums.f32(), input + first * c, weight, part.rows, v, c, cap});
+    launch(finish_rows_kernel, by_rows, losses->f32() + first, factors.f32(), scaled_x, g, sums.f32(),
+           input + first * c, weight, targets->i32() + first, mean, id_check(), CappedSoftmax(cap), part.rows, c, v,
+           part.first);
+    multiply_input_gradient(to_input + first * c, g, weight, part);
+    launch(scale_rows_kernel, by_rows, to_input + first * c, factors.f32(), part.rows, c);
+    add_weight_gradient(dw->data, g, scaled_x, part);
+  }
+  aligned_dx.finish();
+}
+
+// ---- everywhere else ----
+
+void losses_and_gradients(const float* mean, Tensor* losses, Tensor* dx, Tensor* dw, const Tensor* x, const Tensor* w,
+                          const Tensor* targets, int32_t n, int32_t c, int32_t v, float cap) {
   const int32_t type = x->dtype;
   const int64_t element = type == RS_BF16 ? 2 : 4, chunk = rows_of_chunk(n, v, element);
-  const bool gradient = dx != nullptr;
-  LossMean average(mean->f32(), targets->i32(), n);
   std::optional<Scratch> spare;
   const void* weight = type == RS_BF16 ? static_cast<const void*>(bf16_elements(w, spare)) : w->data;
   Scratch logits(size_t(element * chunk * v)), lse(sizeof(float) * size_t(chunk));
 
   for (int64_t first = 0; first < n; first += chunk) {
-    const int32_t rows = int32_t(std::min(chunk, n - first));
+    const Part part{int32_t(first), int32_t(std::min(chunk, n - first)), c, v, type};
     const void* inputs = static_cast<const char*>(x->data) + first * c * element;
     float* each = losses->f32() + first;
-    Product product{};
-    product.c_type = product.type = type;
-    product.beta = 0;
-
-    product.c = logits.data();
-    product.a = inputs;
-    product.b = weight;
-    product.trans_b = true;
-    product.m = rows, product.n = v, product.k = c;
-    multiply(product);
-
-    const LossRows loss{logits.data(), type, targets->i32() + first, rows, v, int32_t(first), float(soft_cap)};
-    if (!gradient) {
+    multiply_logits(logits.data(), inputs, weight, part);
+    const LossRows loss{logits.data(), type, targets->i32() + first, part.rows, v, part.first, cap};
+    if (dx == nullptr) {
       enqueue_losses(each, nullptr, loss);
       continue;
     }
-    losses_in_place(each, lse.f32(), mean->f32(), loss);
-
-    product.c = static_cast<char*>(dx->data) + first * c * element;
-    product.a = logits.data();
-    product.trans_b = false;
-    product.n = c, product.k = v;
-    multiply(product);
-
-    product.c = dw->data;
-    product.c_type = RS_F32;
-    product.b = inputs;
-    product.trans_a = true;
-    product.m = v, product.k = rows;
-    product.add = first > 0 ? dw->data : nullptr;
-    product.beta = first > 0 ? 1.0f : 0.0f;
-    multiply(product);
+    losses_in_place(each, lse.f32(), mean, loss);
+    multiply_input_gradient(static_cast<char*>(dx->data) + first * c * element, logits.data(), weight, part);
+    add_weight_gradient(dw->data, logits.data(), inputs, part);
   }
+}
+
+}  // namespace
+
+void linear_cross_entropy(Tensor* mean, Tensor* losses, Tensor* dx, Tensor* dw, const Tensor* x, const Tensor* w,
+                          const Tensor* targets, int32_t n, int32_t c, int32_t v, double soft_cap) {
+  const bool gradient = dx != nullptr;
+  const float cap = float(soft_cap);
+  LossMean average(mean->f32(), targets->i32(), n);
+  const bool capped = gradient && x->dtype == RS_BF16 && has_hopper_kernels() &&
+                      hopper_loss_product_supports({nullptr, nullptr, nullptr, nullptr, n, v, c, cap});
+  const auto run = capped ? capped_losses_and_gradients : losses_and_gradients;
+  run(mean->f32(), losses, dx, dw, x, w, targets, n, c, v, cap);
   average.finish(losses->f32());
   count_operations((gradient ? 6.0 : 2.0) * n * v * c);
 }

@@ -38,6 +38,7 @@ const nothing: Emit = () => "((void)0)";
 const instructions: readonly [RegExp, Emit][] = [
   [/^$/, nothing], // a compiler's barrier
   [/^(fence|prefetch|setmaxnreg|cp\.async\.bulk\.prefetch|wgmma\.fence)\b/, nothing],
+  [/^\{.*nanosleep/s, nothing],
   [/^mbarrier\.init/, ([bar, arrivals]) => `emulator::mbarrier_init(${bar}, ${arrivals})`],
   [/^mbarrier\.arrive\.expect_tx/, ([bar, bytes]) => `emulator::mbarrier_arrive(${bar}, ${bytes})`],
   [/^mbarrier\.arrive/, ([bar]) => `emulator::mbarrier_arrive(${bar}, 0)`],
@@ -95,6 +96,7 @@ const instructions: readonly [RegExp, Emit][] = [
   [/^ex2\.approx/, (operands) => `${operands[0]} = exp2f(${operands.at(-1)})`],
   [/^rcp\.approx/, (operands) => `${operands[0]} = 1.0f / ${operands.at(-1)}`],
   [/^sqrt\.approx/, (operands) => `${operands[0]} = sqrtf(${operands.at(-1)})`],
+  [/^tanh\.approx/, (operands) => `${operands[0]} = tanhf(${operands.at(-1)})`],
   [/^max\.NaN\.f32 %0, %0, 0f00000000/, ([x]) => `${x} = ${x} < 0 ? 0 : ${x}`],
   [/^mul\.wide\.u32/, ([to, x, y]) => `${to} = uint64_t{${x}} * ${y}`],
   [/^ld\.global\S*\.v4/, ([word, , , , from]) => `std::memcpy(&${word}, ${from}, 16)`],

@@ -39,4 +39,21 @@ bool hopper_rope_product_supports(const HopperRopeProduct& product);
 // A row of c and of rstd has the same bits for every M and number of heads.
 void hopper_rope_product(const HopperRopeProduct& product);
 
+// The logits a[M,K]·b[N,K]ᵀ on their way into a cross entropy with soft cap, none of them stored: with e and r of
+// CappedSoftmax (../capped_softmax.h), c[M,N] = e·r·(1 − r), a quarter of e's derivative, and sums[⌈N/128⌉,M] = Σ e of
+// a row over 128 columns.
+struct HopperLossProduct {
+  static constexpr int32_t columns = 128;  // of a sum
+  bf16* c;
+  float* sums;
+  const bf16 *a, *b;
+  int32_t m, n, k;
+  float cap;
+};
+// Sizes (N a multiple of 32 that suits the device, K a multiple of eight up to 512), cap and addresses (multiples of
+// 16, but sums; null where not known yet); the same for every M.
+bool hopper_loss_product_supports(const HopperLossProduct& product);
+// A row of c and a column of sums has the same bits for every M.
+void hopper_loss_product(const HopperLossProduct& product);
+
 }  // namespace rs::gpu
