@@ -1,7 +1,6 @@
 // Causal softmax attention: which kernels run (see attention.h), and delta = Σ dy·y of each query, which both gradients
-// need. Nowhere is there memory of T×T.
+// need and only Hopper's make themselves. Nowhere is there memory of T×T.
 #include <algorithm>
-#include <cmath>
 #include <type_traits>
 
 #include "aligned.h"
@@ -13,14 +12,12 @@ namespace rs::gpu {
 namespace {
 
 constexpr int delta_threads = 256, delta_rows = 4;  // rows of a lane at once: loads in flight
-constexpr float log2_e = 1.44269504088896341f;
 
 // So many lanes share a row, eight columns each at a time. Rows are numbered as they lie: heads, then time, then the
-// batch. Without lse writes delta[B,H,T], else levels (attention.h).
+// batch. Writes delta[B,H,T].
 template <class T, int Lanes>
 __global__ void __launch_bounds__(delta_threads)
-attention_delta_kernel(float* target, const T* dy, const T* y, const float* lse, AttentionShape s, int64_t rows,
-                       bool wide) {
+attention_delta_kernel(float* target, const T* dy, const T* y, AttentionShape s, int64_t rows, bool wide) {
   constexpr int groups = delta_threads / Lanes;
   static_assert(delta_rows <= Lanes, "a lane for each row to be written");
   const int lane = threadIdx.x % Lanes, group = threadIdx.x / Lanes;
@@ -33,7 +30,6 @@ attention_delta_kernel(float* target, const T* dy, const T* y, const float* lse,
   const unsigned at_time = unsigned(first_time % s.t) + at_head / unsigned(s.h);
   const int64_t item = (batch + at_time / unsigned(s.t)) * s.h + at_head % unsigned(s.h);
   const unsigned time = at_time % unsigned(s.t);
-  const float log_sum = writes && lse ? lse[item * s.t + time] : 0.0f;
   float sum[delta_rows] = {};
   for (int64_t column = lane * 8; column < s.d; column += Lanes * 8) {
     float a[delta_rows][8], b[delta_rows][8];
@@ -57,22 +53,14 @@ attention_delta_kernel(float* target, const T* dy, const T* y, const float* lse,
   float delta = sum[0];
 #pragma unroll
   for (int i = 1; i < delta_rows; i++) delta = lane == i ? sum[i] : delta;
-  if (!lse) {
-    target[item * s.t + time] = delta;
-    return;
-  }
-  float* block = target + level_place(item, s.t, int(time / level_rows));
-  block[time % level_rows] = log_sum * -log2_e;
-  block[level_rows + time % level_rows] = delta;
-  if (time + 1 < unsigned(s.t)) return;
-  for (unsigned i = time % level_rows + 1; i < level_rows; i++) block[i] = -INFINITY, block[level_rows + i] = 0.0f;
+  target[item * s.t + time] = delta;
 }
 
 template <class T, int Lanes>
-void launch_delta(float* target, const T* dy, const T* y, const float* lse, const AttentionShape& s) {
+void launch_delta(float* target, const T* dy, const T* y, const AttentionShape& s) {
   const int64_t rows = int64_t{s.b} * s.t * s.h;
   const Launch shape{dim3(unsigned(ceil_div(rows, delta_threads / Lanes * delta_rows))), dim3(delta_threads)};
-  launch(attention_delta_kernel<T, Lanes>, shape, target, dy, y, lse, s, rows, wide_access(s.d, dy, y));
+  launch(attention_delta_kernel<T, Lanes>, shape, target, dy, y, s, rows, wide_access(s.d, dy, y));
 }
 
 AttentionShape shape_of(int32_t b, int32_t t, int32_t h, int32_t g, int32_t d, int32_t window, double scale) {
@@ -129,7 +117,7 @@ void gradients(Tensor* dq, Tensor* dk, Tensor* dv, const Tensor* dy, const Tenso
     with_float(q->dtype, [&](auto* type) {
       using T = std::remove_pointer_t<decltype(type)>;
       const T *from = elements<T>(dy), *query = elements<T>(q), *key = elements<T>(k), *value = elements<T>(v);
-      launch_delta<T, 32>(delta, from, elements<T>(y), nullptr, s);
+      launch_delta<T, 32>(delta, from, elements<T>(y), s);
       plain_attention_query_gradient<T>(elements<T>(dq), delta, from, lse->f32(), query, key, value, s);
       plain_attention_key_value_gradient<T>(elements<T>(dk), elements<T>(dv), delta, from, lse->f32(), query, key,
                                             value, s);
@@ -139,18 +127,18 @@ void gradients(Tensor* dq, Tensor* dk, Tensor* dv, const Tensor* dy, const Tenso
   AlignedOutput<bf16> to_query(dq), to_key(dk), to_value(dv);
   const AlignedInput<bf16> from(dy), output(y), query(q), key(k), value(v);
   const AlignedInput<float> sums(lse);
-  const float* of_levels = hopper ? static_cast<const float*>(sums) : nullptr;
-  if (s.d == 64) launch_delta<bf16, 8>(delta, from, output, of_levels, s);
-  else launch_delta<bf16, 16>(delta, from, output, of_levels, s);
   const bool through_rope = q_rstd != nullptr;
   if (hopper) {
     const AlignedInput<float> query_rstd(q_rstd), key_rstd(k_rstd);
     const uint32_t* angles = through_rope ? packed_angles(cos, sin) : nullptr;
     const RopeNorm of_query{query_rstd, angles}, of_key{key_rstd, angles};
-    hopper_attention_query_gradient(to_query, delta, from, query, key, value, s, through_rope ? &of_query : nullptr);
+    hopper_attention_query_gradient(to_query, delta, from, output, sums, query, key, value, s,
+                                    through_rope ? &of_query : nullptr);
     hopper_attention_key_value_gradient(to_key, to_value, delta, from, query, key, value, s,
                                         through_rope ? &of_key : nullptr);
   } else {
+    if (s.d == 64) launch_delta<bf16, 8>(delta, from, output, s);
+    else launch_delta<bf16, 16>(delta, from, output, s);
     portable_attention_query_gradient(to_query, delta, from, sums, query, key, value, s);
     portable_attention_key_value_gradient(to_key, to_value, delta, from, sums, query, key, value, s);
   }

@@ -33,8 +33,9 @@ __host__ __device__ inline int64_t level_place(int64_t head, int32_t t, int32_t 
 // may be null.
 void hopper_attention_forward(bf16* y, float* lse, const bf16* q, const bf16* k, const bf16* v,
                               const AttentionShape& shape);
-void hopper_attention_query_gradient(bf16* dq, const float* levels, const bf16* dy, const bf16* q, const bf16* k,
-                                     const bf16* v, const AttentionShape& shape, const RopeNorm* rope);
+void hopper_attention_query_gradient(bf16* dq, float* levels, const bf16* dy, const bf16* y, const float* lse,
+                                     const bf16* q, const bf16* k, const bf16* v, const AttentionShape& shape,
+                                     const RopeNorm* rope);  // writes levels
 void hopper_attention_key_value_gradient(bf16* dk, bf16* dv, const float* levels, const bf16* dy, const bf16* q,
                                          const bf16* k, const bf16* v, const AttentionShape& shape,
                                          const RopeNorm* rope);

@@ -11,9 +11,11 @@
 namespace rs::gpu {
 
 // A tensor map of a bfloat16 array of up to five axes, the innermost first: sizes, strides in elements of the axes after
-// the innermost, and the box that one copy moves (innermost at most 64: one panel). Reads outside the array give zeros,
-// writes outside are dropped. The address must be 16-byte aligned and the strides multiples of eight (stream.cu).
-CUtensorMap tensor_map(const void* data, int axes, const int64_t* sizes, const int64_t* strides, const int32_t* box);
+// the innermost, and the box that one copy moves (innermost at most 64: one panel; 256 if not swizzled). Reads outside
+// the array give zeros, writes outside are dropped. The address must be 16-byte aligned and the strides multiples of
+// eight (stream.cu).
+CUtensorMap tensor_map(const void* data, int axes, const int64_t* sizes, const int64_t* strides, const int32_t* box,
+                       bool swizzled = true);
 
 #if defined(__CUDACC__) && defined(RS_HOPPER)
 
@@ -82,13 +84,6 @@ __device__ inline void load_tile(void* target, const CUtensorMap* map, uint64_t*
       "[%2];" ::"r"(shared_address(target)),
       "l"(map), "r"(shared_address(bar)), "r"(c0), "r"(c1), "r"(c2), "r"(c3)
       : "memory");
-}
-// Plain bytes, 16-byte aligned, a multiple of 16.
-__device__ inline void load_bytes(void* target, const void* source, uint32_t bytes, uint64_t* bar) {
-  asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(
-                   shared_address(target)),
-               "l"(source), "r"(bytes), "r"(shared_address(bar))
-               : "memory");
 }
 // Brings a box into the L2 cache only.
 __device__ inline void prefetch_tile(const CUtensorMap* map, int c0, int c1, int c2, int c3) {

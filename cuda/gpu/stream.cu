@@ -537,7 +537,8 @@ void synchronize() { stream_wait(); }
 void download(void* host, const void* device, size_t bytes) { stream_download(host, device, bytes, stream().epoch); }
 void upload(void* device, const void* host, size_t bytes) { stream_upload(device, host, bytes); }
 
-CUtensorMap tensor_map(const void* data, int axes, const int64_t* sizes, const int64_t* strides, const int32_t* box) {
+CUtensorMap tensor_map(const void* data, int axes, const int64_t* sizes, const int64_t* strides, const int32_t* box,
+                       bool swizzled) {
   Stream& s = stream();
   if (s.encode_tiled == nullptr) {
     s.encode_tiled = reinterpret_cast<decltype(s.encode_tiled)>(driver_function("cuTensorMapEncodeTiled"));
@@ -554,7 +555,8 @@ CUtensorMap tensor_map(const void* data, int axes, const int64_t* sizes, const i
   std::memset(&map, 0, sizeof map);
   const CUresult status = s.encode_tiled(&map, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, cuuint32_t(axes),
                                          const_cast<void*>(data), extents, steps, boxes, ones,
-                                         CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
+                                         CU_TENSOR_MAP_INTERLEAVE_NONE,
+                                         swizzled ? CU_TENSOR_MAP_SWIZZLE_128B : CU_TENSOR_MAP_SWIZZLE_NONE,
                                          CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
   if (status != CUDA_SUCCESS) fail(RS_INTERNAL, "no tensor map for these sizes (driver status %d)", int(status));
   return map;

@@ -248,8 +248,9 @@ __global__ void __launch_bounds__(threads, 1)
                                         const __grid_constant__ CUtensorMap dys,
                                         const __grid_constant__ CUtensorMap keys,
                                         const __grid_constant__ CUtensorMap values,
-                                        const __grid_constant__ CUtensorMap angles, bf16* dk, bf16* dv,
-                                        const float* levels, const float* rstd, const Job job) {
+                                        const __grid_constant__ CUtensorMap angles,
+                                        const __grid_constant__ CUtensorMap levels, bf16* dk, bf16* dv,
+                                        const float* rstd, const Job job) {
   using Shared = SharedMemory<D>;
   static_assert(sizeof(Shared) <= 227 * 1024, "more than a block may have");
   extern __shared__ __align__(1024) uint8_t memory[];
@@ -282,6 +283,14 @@ __global__ void __launch_bounds__(threads, 1)
   }
 }
 
+// Boxes of one block of levels, as if they were bfloat16.
+CUtensorMap level_map(const float* levels, const AttentionShape& s) {
+  constexpr int32_t width = 2 * level_rows * sizeof(float) / sizeof(bf16);
+  const int64_t sizes[] = {width, int64_t{s.b} * s.h * level_blocks(s.t)}, strides[] = {width};
+  const int32_t box[] = {width, 1};
+  return tensor_map(levels, 2, sizes, strides, box, false);
+}
+
 template <int D>
 void run(bf16* dk, bf16* dv, const float* levels, const bf16* dy, const bf16* q, const bf16* k, const bf16* v,
          const AttentionShape& s, const RopeNorm* rope) {
@@ -296,8 +305,8 @@ void run(bf16* dk, bf16* dv, const float* levels, const bf16* dy, const bf16* q,
   const auto kernel =
       rope ? attention_key_value_gradient_kernel<D, true> : attention_key_value_gradient_kernel<D, false>;
   launch(kernel, {dim3(unsigned(blocks)), dim3(threads), sizeof(SharedMemory<D>)},
-         map(q, s.h), map(dy, s.h), map(k, s.g), map(v, s.g), rope ? angle_map(rope->angles, s) : CUtensorMap{}, dk, dv,
-         levels, rope ? rope->rstd : nullptr, job);
+         map(q, s.h), map(dy, s.h), map(k, s.g), map(v, s.g), rope ? angle_map(rope->angles, s) : CUtensorMap{},
+         level_map(levels, s), dk, dv, rope ? rope->rstd : nullptr, job);
 }
 
 }  // namespace

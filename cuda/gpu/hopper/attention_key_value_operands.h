@@ -1,6 +1,7 @@
 // How attention_key_value_gradient.cu gets its operands: the shared memory, the barriers, and the threads that bring
-// keys, values, queries, dy, lse and delta; with `Rope` also the keys' angles. All of it comes by TMA: no thread writes
-// to shared memory, where tools that look for races do not see the order that these barriers give.
+// keys, values, queries, dy, lse and delta; with `Rope` also the keys' angles. All of it comes by tensor copies: no
+// thread writes to shared memory, nor plain bulk copies in its name, since tools that look for races do not see the
+// order that these barriers give.
 #pragma once
 #include "../hopper.h"
 #include "attention_key_value_tiles.h"
@@ -57,14 +58,14 @@ __device__ inline void warp_arrive(uint64_t* bar) {
 
 // One thread: brings queries and dys with their levels.
 template <class Shared>
-__device__ void bring_queries(Shared& shared, const CUtensorMap& queries, const CUtensorMap& dys, const float* levels,
-                              const Job& job) {
+__device__ void bring_queries(Shared& shared, const CUtensorMap& queries, const CUtensorMap& dys,
+                              const CUtensorMap& levels, const Job& job) {
   Place<Shared::stages> stage;
   Tile tile;
   for (uint32_t round = 0; find_tile(tile, job, round); round++) {
     for (int head = tile.head; head < tile.end_head; head++) {
-      const float* level = levels + level_place(int64_t{tile.b} * job.h + head, job.t, tile.block);
-      for (int block = tile.block; block < tile.end_block; block++, level += 2 * level_rows, stage.next()) {
+      const int level = (tile.b * job.h + head) * int(level_blocks(job.t));
+      for (int block = tile.block; block < tile.end_block; block++, stage.next()) {
         uint64_t* full = &shared.full[stage.index];
         barrier_wait(&shared.empty[stage.index], stage.phase ^ 1);
         barrier_expect(full, 2 * Shared::rows_bytes + Shared::level_bytes);
@@ -72,7 +73,7 @@ __device__ void bring_queries(Shared& shared, const CUtensorMap& queries, const 
         for (int panel = 0; panel < Shared::panels; panel++)
           load_tile(shared.queries[stage.index] + panel * Shared::panel_bytes, &queries, full, panel * 64, head,
                     block * block_queries, tile.b);
-        load_bytes(&shared.levels[stage.index], level, Shared::level_bytes, full);
+        load_tile(&shared.levels[stage.index], &levels, full, 0, level + block);
 #pragma unroll
         for (int panel = 0; panel < Shared::panels; panel++)
           load_tile(shared.dys[stage.index] + panel * Shared::panel_bytes, &dys, full, panel * 64, head,

@@ -2,6 +2,7 @@
 // P = exp(scale·q·kᵀ − lse). Three products for each block of keys; weights never leave registers. One warpgroup brings
 // tiles and takes results away by TMA, two multiply in turns, so that one's exponentials hide behind the other's
 // products. With `Rope` the gradient goes on through the backward pass of rope_rms_norm while it is in registers.
+// delta = Σ dy·y is made on the way and written with lse for the gradient of the keys, which runs after this.
 #include "attention_common.h"
 #include "attention_query_rope.h"
 
@@ -23,9 +24,53 @@ struct QueryGradientShared {
   uint64_t query_full[2], query_empty[2], key_full[stages], key_empty[stages], value_full[stages], value_empty[stages];
 };
 
+// What a lane adds to Σ dy·y of its two rows, `row` and row + 8 of a warpgroup's 64: every fourth chunk of eight columns.
+template <int D>
+struct DeltaRows {
+  uint4 y[2][D / 32];
+
+  // `rows` of the tile's rows exist from this thread's first one on, which begins at y; rows lie `stride` apart.
+  __device__ void load(const bf16* first, int64_t stride, int rows) {
+    const int lane = threadIdx.x % 32;
+#pragma unroll
+    for (int h = 0; h < 2; h++)
+#pragma unroll
+      for (int i = 0; i < D / 32; i++) {
+        y[h][i] = make_uint4(0, 0, 0, 0);
+        if (8 * h < rows) y[h][i] = *reinterpret_cast<const uint4*>(first + 8 * h * stride + 32 * i + lane % 4 * 8);
+      }
+  }
+  // delta of both rows, in all four lanes.
+  __device__ void finish(float (&delta)[2], uint8_t* dy, int row) const {
+    const int lane = threadIdx.x % 32;
+#pragma unroll
+    for (int h = 0; h < 2; h++) {
+      float sums[2] = {};
+#pragma unroll
+      for (int i = 0; i < D / 32; i++) {
+        const uint4 other = *reinterpret_cast<const uint4*>(chunk_place(dy, row, h, 4 * i + lane % 4));
+        add_products(sums, y[h][i].x, other.x);
+        add_products(sums, y[h][i].y, other.y);
+        add_products(sums, y[h][i].z, other.z);
+        add_products(sums, y[h][i].w, other.w);
+      }
+      delta[h] = sums[0] + sums[1];
+      delta[h] += __shfl_xor_sync(0xffffffffu, delta[h], 1);
+      delta[h] += __shfl_xor_sync(0xffffffffu, delta[h], 2);
+    }
+  }
+
+ private:
+  static __device__ void add_products(float (&sums)[2], uint32_t a, uint32_t b) {
+    sums[0] = fmaf(__uint_as_float(a << 16), __uint_as_float(b << 16), sums[0]);
+    sums[1] = fmaf(__uint_as_float(a & 0xffff0000u), __uint_as_float(b & 0xffff0000u), sums[1]);
+  }
+};
+
 template <int D, bool Rope>
 __global__ void __launch_bounds__(384, 1)
-    attention_query_gradient_kernel(const __grid_constant__ CUtensorMap dq_map, const float* levels,
+    attention_query_gradient_kernel(const __grid_constant__ CUtensorMap dq_map, float* levels, const bf16* y,
+                                    const float* lse, const __grid_constant__ CUtensorMap y_map,
                                     const __grid_constant__ CUtensorMap dy_map,
                                     const __grid_constant__ CUtensorMap q_map,
                                     const __grid_constant__ CUtensorMap k_map,
@@ -83,6 +128,7 @@ __global__ void __launch_bounds__(384, 1)
           for (int panel = 0; panel < D / 64; panel++) {
             prefetch_tile(&q_map, panel * 64, next.head, next.first + warp * half_rows, next.batch);
             prefetch_tile(&dy_map, panel * 64, next.head, next.first + warp * half_rows, next.batch);
+            prefetch_tile(&y_map, panel * 64, next.head, next.first + warp * half_rows, next.batch);
           }
         }
         if (round > 0) store_result(before, round - 1);
@@ -113,17 +159,24 @@ __global__ void __launch_bounds__(384, 1)
       const int first = tile.first + group * half_rows;  // query of the warpgroup
       float sum[D / 2], level[2], mean[2];               // of a row: −lse·log2(e), delta
       RopeRows<D> rows;
-      const bool inside = first < shape.t;
-      const float* block_levels =
-          levels + level_place(int64_t{tile.batch} * shape.h + tile.head, shape.t, first / level_rows);
+      const int rows_left = shape.t - first - row;  // that exist from this thread's first one on
+      const int64_t stride = int64_t{shape.h} * D;
+      DeltaRows<D> deltas;
+      deltas.load(y + (int64_t{tile.batch} * shape.t + first + row) * stride + int64_t{tile.head} * D, stride,
+                  rows_left);
 #pragma unroll
-      for (int h = 0; h < 2; h++) {
-        level[h] = inside ? block_levels[row + 8 * h] : 0.0f;
-        mean[h] = inside ? block_levels[level_rows + row + 8 * h] : 0.0f;
-      }
+      for (int h = 0; h < 2; h++)
+        level[h] = 8 * h < rows_left ? lse[tile.row + group * half_rows + row + 8 * h] * -log2_e : -INFINITY;
 #pragma unroll
       for (int i = 0; i < D / 2; i++) sum[i] = 0.0f;
       barrier_wait(&shared.query_full[group], round % 2);
+      deltas.finish(mean, shared.query[group][1], row);
+      if (lane % 4 == 0 && first < shape.t) {
+        const int64_t head = int64_t{tile.batch} * shape.h + tile.head;
+        float* block = levels + level_place(head, shape.t, first / level_rows);
+#pragma unroll
+        for (int h = 0; h < 2; h++) block[row + 8 * h] = level[h], block[level_rows + row + 8 * h] = mean[h];
+      }
 
       // One block of keys; size is 64, or 32 for half of it. What only the tile's last one does waits behind products.
       const auto add_block = [&](auto size, auto last, int block, const Need& need) {
@@ -146,7 +199,6 @@ __global__ void __launch_bounds__(384, 1)
 
         products_wait<1>();
         touch(s);
-        touch(level);  // the first block has products under way before it waits for these
         if (need.masked) {
           mask_scores(s, first + row - (block * tile_rows + need.skip) - lane % 4 * 2, shape.window);
         }
@@ -198,24 +250,26 @@ __global__ void __launch_bounds__(384, 1)
 }
 
 template <int D>
-void query_gradient(bf16* dq, const float* levels, const bf16* dy, const bf16* q, const bf16* k, const bf16* v,
-                    const AttentionShape& shape, const RopeNorm* rope) {
+void query_gradient(bf16* dq, float* levels, const bf16* dy, const bf16* y, const float* lse, const bf16* q,
+                    const bf16* k, const bf16* v, const AttentionShape& shape, const RopeNorm* rope) {
   const TileOrder order = tile_order(shape);
   const Launch where{tile_grid(order), 384, sizeof(QueryGradientShared<D>) + 1024};
   const auto kernel = rope ? attention_query_gradient_kernel<D, true> : attention_query_gradient_kernel<D, false>;
-  launch(kernel, where, head_map(dq, shape, shape.h, half_rows), levels,
-         head_map(dy, shape, shape.h, half_rows), head_map(q, shape, shape.h, half_rows),
-         head_map(k, shape, shape.g, tile_rows), head_map(v, shape, shape.g, tile_rows),
+  launch(kernel, where, head_map(dq, shape, shape.h, half_rows), levels, y, lse,
+         head_map(y, shape, shape.h, half_rows), head_map(dy, shape, shape.h, half_rows),
+         head_map(q, shape, shape.h, half_rows), head_map(k, shape, shape.g, tile_rows),
+         head_map(v, shape, shape.g, tile_rows),
          rope ? angle_map(rope->angles, shape) : CUtensorMap{}, shape, order, rope ? *rope : RopeNorm{});
 }
 
 }  // namespace
 
-void hopper_attention_query_gradient(bf16* dq, const float* levels, const bf16* dy, const bf16* q, const bf16* k,
-                                     const bf16* v, const AttentionShape& shape, const RopeNorm* rope) {
+void hopper_attention_query_gradient(bf16* dq, float* levels, const bf16* dy, const bf16* y, const float* lse,
+                                     const bf16* q, const bf16* k, const bf16* v, const AttentionShape& shape,
+                                     const RopeNorm* rope) {
   const AttentionShape bounded = bound_window(shape);
-  if (shape.d == 64) query_gradient<64>(dq, levels, dy, q, k, v, bounded, rope);
-  else query_gradient<128>(dq, levels, dy, q, k, v, bounded, rope);
+  if (shape.d == 64) query_gradient<64>(dq, levels, dy, y, lse, q, k, v, bounded, rope);
+  else query_gradient<128>(dq, levels, dy, y, lse, q, k, v, bounded, rope);
 }
 
 }  // namespace rs::gpu
