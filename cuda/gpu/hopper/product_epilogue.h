@@ -7,15 +7,19 @@ namespace rs::gpu::product {
 template <int Epilogue>
 constexpr bool has_aux = Epilogue == RS_EPILOGUE_RELU2_BACKWARD || Epilogue == RS_EPILOGUE_ADD_AUX;
 
-template <int Epilogue>
+__device__ inline float square_root(float x) {
+  asm("sqrt.approx.ftz.f32 %0, %0;" : "+f"(x));  // 2⁻²³ relative, far below a bfloat16's 2⁻⁹
+  return x;
+}
+
+// `x` is a sum and `aux` what belongs to it, of type C.
+template <int Epilogue, class C>
 __device__ inline float finish(float x, float aux) {
   if constexpr (Epilogue == RS_EPILOGUE_RELU2) {
     asm("max.NaN.f32 %0, %0, 0f00000000;" : "+f"(x));
     return x * x;
   } else if constexpr (Epilogue == RS_EPILOGUE_RELU2_BACKWARD) {
-    float root;
-    asm("sqrt.approx.ftz.f32 %0, %1;" : "=f"(root) : "f"(aux));  // 2⁻²³ relative, far below a bfloat16's 2⁻⁹
-    return (x + x) * root;
+    return (x + x) * to_float(from_float<C>(square_root(aux)));
   } else if constexpr (Epilogue == RS_EPILOGUE_ADD_AUX) {
     return x + aux;
   } else {
@@ -68,6 +72,10 @@ class Output {
     const C* aux;
   };
   static constexpr bool fetches = Grouped && has_aux<Epilogue>;
+  // Roots take half as long as the products of K = 512, so they are made behind these, in as many parts, from an aux
+  // that registers hold as a whole.
+  static constexpr int parts =
+      fetches && Epilogue == RS_EPILOGUE_RELU2_BACKWARD && sizeof(C) == 2 ? Columns / 64 : 0;
 
   // The first row and column of the warpgroup's part; `lane_row` is the thread's row in the first 64.
   __device__ void place(const Target& target, int m, int n, int row, int column, int lane_row, int lane) {
@@ -77,6 +85,24 @@ class Output {
   }
   // Asks for the first part of aux, long before it is needed.
   __device__ void fetch() { fetch_part(0); }
+  // Turns a part of what was fetched into its roots, rounded to bfloat16 like aux itself.
+  __device__ void prepare(int part) {
+    uint32_t all = 0xffffffff;
+#pragma unroll
+    for (int block = 0; block < Blocks; block++)
+#pragma unroll
+      for (int half = 0; half < 2; half++)
+#pragma unroll
+        for (int group = 2 * part; group < 2 * part + 2; group++)
+#pragma unroll
+          for (int i = 0; i < words; i++) {
+            uint32_t* word = &held_[block][half][group][i];
+            *word = pack_bf16(square_root(element<C>(word, 0)), square_root(element<C>(word, 1)));
+            all &= *word;
+          }
+    // A use that ptxas does not put off; else it makes the roots where they are stored.
+    asm volatile("{\n.reg .pred p;\nsetp.eq.u32 p, %0, 0xffffffff;\n@p nanosleep.u32 0;\n}" ::"r"(all) : "memory");
+  }
   __device__ void store(const float (&sums)[Blocks][Columns / 2]) {
     if constexpr (Grouped) {
       store_grouped(sums);
@@ -125,7 +151,8 @@ class Output {
 #pragma unroll
             for (int i = 0; i < 8; i++) {
               const float x = sums[block][16 * (held_groups * part + group) + 4 * (i / 2) + 2 * half + i % 2];
-              v[i] = finish<Epilogue>(x, has_aux<Epilogue> ? element<C>(held_[block][half][group], i) : 0.0f);
+              const float aux = has_aux<Epilogue> ? element<C>(held_[block][half][group], i) : 0.0f;
+              v[i] = parts > 0 ? (x + x) * aux : finish<Epilogue, C>(x, aux);
             }
             store8_if(inside && 32 * (held_groups * part + group) < columns_, to + 32 * group, v);
           }
@@ -145,8 +172,8 @@ class Output {
           const float* x = &sums[block][4 * i + 2 * half];
           const float first = has_aux<Epilogue> ? to_float(aux_[at]) : 0.0f;
           const float second = has_aux<Epilogue> ? to_float(aux_[at + 1]) : 0.0f;
-          c_[at] = from_float<C>(finish<Epilogue>(x[0], first));
-          c_[at + 1] = from_float<C>(finish<Epilogue>(x[1], second));
+          c_[at] = from_float<C>(finish<Epilogue, C>(x[0], first));
+          c_[at + 1] = from_float<C>(finish<Epilogue, C>(x[1], second));
         }
   }
 

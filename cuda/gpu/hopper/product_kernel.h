@@ -189,10 +189,20 @@ __device__ inline void consume(const typename Out::Target& target, const Shape& 
       }
     };
     if constexpr (Out::fetches && !T::kept) {
-      const int early = shape.steps > 2 ? shape.steps - 2 : 0;
+      const int early = max(0, shape.steps - Out::parts - 2);
       multiply(0, early);
       output.fetch();
-      multiply(early, shape.steps);
+      if constexpr (Out::parts == 0) {
+        multiply(early, shape.steps);
+      } else {
+        int step = max(early, shape.steps - Out::parts);
+        multiply(early, step);
+#pragma unroll
+        for (int part = 0; part < Out::parts; part++, step++) {  // behind the step that was begun last
+          if (step < shape.steps) multiply(step, step + 1);
+          output.prepare(part);
+        }
+      }
     } else {
       multiply(0, shape.steps);
     }

@@ -29,6 +29,7 @@ class RopeOutput {
     float inverse, eps;  // 1/D; added to the mean square
   };
   static constexpr bool fetches = true;
+  static constexpr int parts = 0;
 
   __device__ void place(const Target& target, int m, int n, int row, int column, int lane_row, int lane) {
     target_ = &target;
