@@ -1,6 +1,14 @@
 /** Frames, clocks, command lines and pins by themselves: the parts of a run that need no process. */
 import { join } from "node:path";
-import { budgetOf, freeSetupSeconds, killAfter, latestSave, parseClock, StepClock } from "../../trainer/run/clock.ts";
+import {
+  budgetOf,
+  freeSetupSeconds,
+  killAfter,
+  latestReturn,
+  latestSave,
+  parseClock,
+  StepClock,
+} from "../../trainer/run/clock.ts";
 import { pinTree } from "../../trainer/run/pin.ts";
 import { childArguments } from "../../trainer/run/processes.ts";
 import { scoringLimit } from "../../trainer/run/supervisor.ts";
@@ -136,7 +144,10 @@ Deno.test("a step gets no batches without end: where it begins is the word of th
 
 Deno.test("budgets have the limits of the design", () => {
   equal([8, 300].map((seconds) => freeSetupSeconds({ seconds })), [2, 60]);
-  equal([8, 300].map((seconds) => latestSave({ seconds })), [9, 306]);
+  equal([8, 300].map((seconds) => latestReturn({ seconds })), [9, 306]);
+  // 200 MB take 2 s more where the budget is short; no file buys more than 5 s, and none anything of a long budget.
+  equal([0, 200e6, 1e15].map((bytes) => latestSave({ seconds: 8 }, bytes)), [9, 11, 14]);
+  equal([0, 200e6, 1e15].map((bytes) => latestSave({ seconds: 300 }, bytes)), [306, 306, 306]);
   equal(killAfter({ seconds: 300 }), 600);
   throws(() => budgetOf({}), /needs one of/);
   throws(() => budgetOf({ steps: 3, budgetSeconds: 3 }), /needs one of/);

@@ -29,9 +29,21 @@ export function freeSetupSeconds(budget: Budget): number {
   return "seconds" in budget ? Math.min(60, budget.seconds / 4) : 60;
 }
 
-/** The latest second, counted from the start of training, at which the weights may be saved. */
-export function latestSave(budget: Budget): number {
+/** What a slow disk takes a second. */
+const SAVED_BYTES_A_SECOND = 100e6;
+/** Seconds that saving may take at most: where the budget is long, they are part of its 2 %. */
+const MOST_SAVING_SECONDS = 5;
+
+/** The latest second, counted from the start of training, at which a training may return. */
+export function latestReturn(budget: Budget): number {
   return "seconds" in budget ? budget.seconds + Math.max(1, 0.02 * budget.seconds) : Infinity;
+}
+
+/** The latest second at which a file of weights of that size may be there: a large one is not written in one second. */
+export function latestSave(budget: Budget, bytes: number): number {
+  if (!("seconds" in budget)) return Infinity;
+  const saving = Math.min(bytes / SAVED_BYTES_A_SECOND, MOST_SAVING_SECONDS);
+  return Math.max(budget.seconds + 1 + saving, latestReturn(budget));
 }
 
 /** The second at which the worker is killed. */
@@ -87,7 +99,7 @@ export class StepClock {
   serves(seconds: number, rows: number): boolean {
     const { budget } = this;
     const batches = this.#batches + 1;
-    if (this.recorded.length === 0 || batches > MAX_STEP_BATCHES || seconds > latestSave(budget)) return false;
+    if (this.recorded.length === 0 || batches > MAX_STEP_BATCHES || seconds > latestReturn(budget)) return false;
     // The first batch of a step was granted with the step.
     if (batches > 1) {
       if ("seconds" in budget && seconds >= budget.seconds && this.#rows + rows > this.#mostRows) return false;
@@ -106,7 +118,7 @@ export class StepClock {
     if ("steps" in budget) return step < budget.steps ? step / budget.steps : null;
     const steps = this.#begins.map((begin, index) => (this.#begins[index + 1] ?? seconds) - begin);
     const end = seconds + 1.2 * Math.max(0, ...steps);
-    return seconds < budget.seconds && end < latestSave(budget) ? seconds / budget.seconds : null;
+    return seconds < budget.seconds && end < latestReturn(budget) ? seconds / budget.seconds : null;
   }
 
   /** Share of the budget that is used up, for a display. */

@@ -3,8 +3,9 @@
  * nothing that the worker says: times are taken when a frame arrives, the weights are read from the file.
  * @module
  */
+import { statSync } from "node:fs";
 import { join } from "node:path";
-import { type Budget, freeSetupSeconds, killAfter, latestSave, StepClock } from "./clock.ts";
+import { type Budget, freeSetupSeconds, killAfter, latestReturn, latestSave, StepClock } from "./clock.ts";
 import { describeExit, Ending, failureStatus, GONE, interrupted, seconds } from "./ending.ts";
 import { Child, nextFrame, type Waited } from "./processes.ts";
 import { decodeFailure, decodeJson, encodeJson, Frame, ProtocolError, type ReceivedFrame } from "./protocol.ts";
@@ -151,7 +152,7 @@ class Training {
     const { budget, stallSeconds } = this.options;
     if (!("seconds" in budget)) return stallSeconds;
     // Nothing can come of a run that has asked for no batch when its budget is over.
-    const limit = this.#firstBatch ? killAfter(budget) : latestSave(budget);
+    const limit = this.#firstBatch ? killAfter(budget) : latestReturn(budget);
     return this.#origin + limit - seconds();
   }
 
@@ -204,7 +205,7 @@ class Training {
         const counters = decodeJson(payload) as { peakBytes?: unknown; operations?: unknown } | null;
         this.outcome.peakBytes = told(counters?.peakBytes);
         this.outcome.operations = told(counters?.operations);
-        this.#returnedAt ??= seconds();
+        this.#returned();
         return false;
       }
       case Frame.saved:
@@ -252,13 +253,24 @@ class Training {
     this.events.step?.({ ...point, tokens: this.outcome.tokens, share: this.#clock.share(point.seconds) });
   }
 
+  #returned(): void {
+    if (this.#returnedAt !== null) return;
+    this.#returnedAt = seconds();
+    this.#punctual("returned", latestReturn(this.options.budget));
+  }
+
   #saved(): void {
     if (!this.#firstBatch) throw new Ending("crash", "train() returned without asking for a batch");
-    this.#returnedAt ??= seconds();
-    const late = seconds() - this.#origin;
-    const { budget } = this.options;
-    if ("seconds" in budget && late > latestSave(budget)) {
-      throw new Ending("void", `returned ${(late - budget.seconds).toFixed(1)} s late`);
+    this.#returned();
+    const { budget, setup } = this.options;
+    const bytes = statSync(setup.checkpoint, { throwIfNoEntry: false })?.size ?? 0;
+    this.#punctual("saved its weights", latestSave(budget, bytes));
+  }
+
+  #punctual(what: string, latest: number): void {
+    const { budget } = this.options, now = seconds() - this.#origin;
+    if ("seconds" in budget && now > latest) {
+      throw new Ending("void", `${what} ${(now - budget.seconds).toFixed(1)} s late`);
     }
   }
 }
