@@ -223,13 +223,19 @@ function larger(op: OpName): Case[] {
     );
   }
   if (op === "rs_linear_cross_entropy") {
-    return [[300, 128, 1024, 15], [700, 128, 1024, 15], [7000, 16, 1056, 15], [8200, 16, 1056, 50], [600, 16, 1056, 60]]
-      .filter(([n, c, v]) => affordable(n, c, v)).map(([n, c, v, cap]) => {
-        const [x, w, targets] = [random.normal(n * c), random.normal(v * c, 0.1), random.ids(n, v)];
-        targets[n - 2] = -1;
-        const outputs = [{ out: 2 }, { out: n }, { out: n * c }, { out: v * c }];
-        return plain(`${n}×${c}, ${v} entries`, [...outputs, { in: x }, { in: w }, { in: targets }, n, c, v, cap]);
-      });
+    return [
+      [300, 128, 1024, 15],
+      [700, 128, 1024, 15],
+      [7000, 16, 1056, 15],
+      [8200, 16, 1056, 50],
+      [600, 16, 1056, 60],
+      [9000, 16, 16384, 15], // more logits than there is room for at once: two chunks of rows
+    ].filter(([n, c, v]) => affordable(n, c, v)).map(([n, c, v, cap]) => {
+      const [x, w, targets] = [random.normal(n * c), random.normal(v * c, 0.1), random.ids(n, v)];
+      targets[n - 2] = -1;
+      const outputs = [{ out: 2 }, { out: n }, { out: n * c }, { out: v * c }];
+      return plain(`${n}×${c}, ${v} entries`, [...outputs, { in: x }, { in: w }, { in: targets }, n, c, v, cap]);
+    });
   }
   return [];
 }

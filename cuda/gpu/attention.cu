@@ -1,5 +1,5 @@
 // Causal softmax attention: which kernels run (see attention.h), and delta = Σ dy·y of each query, which both gradients
-// need and only Hopper's make themselves. Nowhere is there memory of T×T.
+// need; Hopper's gradient of the queries makes it itself. Nowhere is there memory of T×T.
 #include <algorithm>
 #include <type_traits>
 

@@ -35,7 +35,8 @@ void hopper_attention_forward(bf16* y, float* lse, const bf16* q, const bf16* k,
                               const AttentionShape& shape);
 void hopper_attention_query_gradient(bf16* dq, float* levels, const bf16* dy, const bf16* y, const float* lse,
                                      const bf16* q, const bf16* k, const bf16* v, const AttentionShape& shape,
-                                     const RopeNorm* rope);  // writes levels
+                                     const RopeNorm* rope);
+// `levels` as the gradient of the queries wrote them.
 void hopper_attention_key_value_gradient(bf16* dk, bf16* dv, const float* levels, const bf16* dy, const bf16* q,
                                          const bf16* k, const bf16* v, const AttentionShape& shape,
                                          const RopeNorm* rope);

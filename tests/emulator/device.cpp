@@ -520,16 +520,6 @@ void load_box(uint32_t to, const CUtensorMap* opaque, uint32_t bar, std::initial
     }
   });
 }
-void load_bytes(uint32_t to, const void* from, uint32_t bytes, uint32_t bar) {
-  if (to % 16 != 0 || bytes % 16 != 0 || reinterpret_cast<uintptr_t>(from) % 16 != 0) {
-    refuse("a bulk copy must be of whole groups of 16 bytes");
-  }
-  Block* block = self->block;
-  do_late([=] {
-    std::memcpy(block->memory + to, from, bytes);
-    complete(mbarrier_at(*block, bar), bytes);
-  });
-}
 void store_box(const CUtensorMap* opaque, uint32_t from, std::initializer_list<int> list) {
   const TensorMap map = map_of(opaque, list.size());
   const std::vector<int> at(list);

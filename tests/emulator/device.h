@@ -69,7 +69,6 @@ void mbarrier_arrive_at(uint32_t bar, int block);  // of the cluster
 void mbarrier_wait(uint32_t bar, uint32_t parity);
 // cp.async.bulk: boxes of a tensor map into this block, or into those of the cluster that have a bit; and back.
 void load_box(uint32_t to, const CUtensorMap* map, uint32_t bar, std::initializer_list<int> at, int blocks = 0);
-void load_bytes(uint32_t to, const void* from, uint32_t bytes, uint32_t bar);
 void store_box(const CUtensorMap* map, uint32_t from, std::initializer_list<int> at);
 void store_commit();
 void store_wait(int pending);

@@ -60,10 +60,6 @@ const instructions: readonly [RegExp, Emit][] = [
     ([to, map, bar, ...at]) => `emulator::load_box(${to}, ${map}, ${bar}, {${at}})`,
   ],
   [
-    /^cp\.async\.bulk\.shared/,
-    ([to, from, bytes, bar]) => `emulator::load_bytes(${to}, ${from}, ${bytes}, ${bar})`,
-  ],
-  [
     /^cp\.async\.bulk\.tensor\.\dd\.global/,
     ([map, from, ...at]) => `emulator::store_box(${map}, ${from}, {${at}})`,
   ],
@@ -96,7 +92,6 @@ const instructions: readonly [RegExp, Emit][] = [
   [/^ex2\.approx/, (operands) => `${operands[0]} = exp2f(${operands.at(-1)})`],
   [/^rcp\.approx/, (operands) => `${operands[0]} = 1.0f / ${operands.at(-1)}`],
   [/^sqrt\.approx/, (operands) => `${operands[0]} = sqrtf(${operands.at(-1)})`],
-  [/^tanh\.approx/, (operands) => `${operands[0]} = tanhf(${operands.at(-1)})`],
   [/^max\.NaN\.f32 %0, %0, 0f00000000/, ([x]) => `${x} = ${x} < 0 ? 0 : ${x}`],
   [/^mul\.wide\.u32/, ([to, x, y]) => `${to} = uint64_t{${x}} * ${y}`],
   [/^ld\.global\S*\.v4/, ([word, , , , from]) => `std::memcpy(&${word}, ${from}, 16)`],

@@ -415,6 +415,16 @@ const cases: Case[] = [
     reason: /said that it saved weights and there are none/,
   },
   {
+    name: "says that it has returned and trains on",
+    source: tinyTrain({
+      step: `const frame = new TextEncoder().encode("0000?{}");
+        frame.set([2, 0, 0, 0, 8]);
+        Deno.stdout.writeSync(frame);`,
+    }),
+    status: "void",
+    reason: /protocol: a frame of kind \d came after the return/,
+  },
+  {
     name: "leaves a checkpoint that is none",
     source: (runFolder) =>
       tinyTrain({

@@ -253,7 +253,7 @@ Deno.test({
     const result = await bench.run(oneStep, { budgetSeconds: 3 });
     expect(result, "ok", /^$/);
     if (result.steps !== 1) throw new Error(`${result.steps} steps`);
-    // It would be 4 s, up to the last moment at which weights may be saved.
+    // It would be 4 s, up to the last moment at which a training may return.
     if (result.trainingSeconds > 3.6) throw new Error(`trained for ${result.trainingSeconds} s`);
   },
 });

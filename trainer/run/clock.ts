@@ -31,18 +31,22 @@ export function freeSetupSeconds(budget: Budget): number {
 
 /** What a slow disk takes a second. */
 const SAVED_BYTES_A_SECOND = 100e6;
-/** Seconds that saving may take at most: where the budget is long, they are part of its 2 %. */
+/** What saving may take at most, in seconds and of the budget: the code under test runs until it is over. */
 const MOST_SAVING_SECONDS = 5;
+const MOST_SAVING_SHARE = 0.1;
 
 /** The latest second, counted from the start of training, at which a training may return. */
 export function latestReturn(budget: Budget): number {
   return "seconds" in budget ? budget.seconds + Math.max(1, 0.02 * budget.seconds) : Infinity;
 }
 
-/** The latest second at which a file of weights of that size may be there: a large one is not written in one second. */
+/**
+ * The latest second at which a file of weights of that size may be there. A large one is not written in one second; from
+ * 300 s on the 2 % in which a training may return are room enough, and saving is part of them.
+ */
 export function latestSave(budget: Budget, bytes: number): number {
   if (!("seconds" in budget)) return Infinity;
-  const saving = Math.min(bytes / SAVED_BYTES_A_SECOND, MOST_SAVING_SECONDS);
+  const saving = Math.min(bytes / SAVED_BYTES_A_SECOND, MOST_SAVING_SECONDS, MOST_SAVING_SHARE * budget.seconds);
   return Math.max(budget.seconds + 1 + saving, latestReturn(budget));
 }
 

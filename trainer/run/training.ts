@@ -165,10 +165,11 @@ class Training {
   }
 
   #stuck(): string {
-    const since = (seconds() - this.#setupStart).toFixed(1);
-    if (!this.#firstBatch) return `set-up was not over after ${since} s`;
+    const since = (start: number) => `${(seconds() - start).toFixed(1)} s`;
+    if (!this.#firstBatch) return `set-up was not over after ${since(this.#setupStart)}`;
     if (!("seconds" in this.options.budget)) return `the worker was silent for ${this.options.stallSeconds} s`;
-    return `training was not over ${(seconds() - this.#origin).toFixed(1)} s after its first batch`;
+    if (this.#returnedAt !== null) return `the weights were not saved ${since(this.#returnedAt)} after the return`;
+    return `training was not over ${since(this.#origin)} after its first batch`;
   }
 
   #expect(frame: ReceivedFrame, kind: number): void {
@@ -187,6 +188,9 @@ class Training {
     const size = (bytes: number) => {
       if (payload.length !== bytes) throw new ProtocolError(`a frame of kind ${kind} has ${payload.length} bytes`);
     };
+    if (this.#returnedAt !== null && kind !== Frame.saved && kind !== Frame.failed) {
+      throw new ProtocolError(`a frame of kind ${kind} came after the return`);
+    }
     switch (kind) {
       case Frame.ready: {
         const depth = (decodeJson(payload) as { depth?: unknown } | null)?.depth;

@@ -149,8 +149,8 @@ function measurePeakRate(): number {
 }
 
 /** Writes the weights under a temporary name and gives them their final one. */
-function save(model: Model, path: string): void {
-  writeFileSync(`${path}.tmp`, saveWeights(model.parameters()));
+function save(weights: Map<string, Tensor>, path: string): void {
+  writeFileSync(`${path}.tmp`, saveWeights(weights));
   renameSync(`${path}.tmp`, path);
 }
 
@@ -194,10 +194,13 @@ try {
   phase = "train";
   await module.train(run, model);
   run.flush();
+  // A training that has returned computes no more, and has named its weights.
+  const weights = new Map(model.parameters());
+  check(library().symbols.rs_sync(), "sync");
   send(Frame.returned, encodeJson(counters()));
 
   phase = "save";
-  save(model, setup.checkpoint);
+  save(weights, setup.checkpoint);
   send(Frame.saved);
 } catch (error) {
   const { name, message, stack } = error instanceof Error ? error : new Error(String(error));
