@@ -7,7 +7,7 @@
  * @module
  */
 import { check, library, openLibrary } from "../../cuda/lib.ts";
-import type { Batch, Config, Model, Run, TrainModule } from "../contract.ts";
+import type { Batch, Config, Run, TrainModule } from "../contract.ts";
 import { inputsAndTargets } from "../data/evaluate.ts";
 import { saveWeights } from "../nn.ts";
 import { keep, repeatable, scope, ShapeError, Tensor } from "../tensor.ts";
