@@ -293,6 +293,30 @@ Deno.test({
   },
 });
 
+/** Says that the training has returned, before it has. */
+const returned = "Deno.stdout.writeSync(new Uint8Array([2, 0, 0, 0, 8, 123, 125]));";
+
+Deno.test({
+  name: "a train.ts that returns in time and saves its weights late is voided",
+  ...children,
+  async fn() {
+    const wait = "const until = performance.now() + 1500; while (performance.now() < until);";
+    const saved = "Deno.stdout.writeSync(new Uint8Array([0, 0, 0, 0, 9])); for (;;);";
+    const result = await bench.run(tinyTrain({ after: `${returned} ${wait} ${saved}` }), { budgetSeconds: 2.4 });
+    expect(result, "void", /^saved its weights 1\.\d s late$/);
+    if (result.trainingSeconds > 3) throw new Error(`trained for ${result.trainingSeconds} s, saving not counted`);
+  },
+});
+
+Deno.test({
+  name: "a train.ts that returns and never saves its weights is killed at twice the budget",
+  ...children,
+  async fn() {
+    const result = await bench.run(tinyTrain({ after: `${returned} for (;;);` }), { budgetSeconds: 0.8 });
+    expect(result, "timeout", /^the weights were not saved \d\.\d s after the return$/);
+  },
+});
+
 Deno.test({
   name: "a train.ts that patches timers and ignores the deadline is killed at twice the budget",
   ...children,

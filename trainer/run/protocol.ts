@@ -21,7 +21,7 @@ export const Frame = {
   end: 6,
   /** Worker → supervisor: u32 step, f64 loss. */
   log: 7,
-  /** Worker → supervisor: JSON `{peakBytes, operations}`; `train()` has returned. */
+  /** Worker → supervisor: JSON `{peakBytes, operations}`; `train()` has returned, only `saved` or `failed` may follow. */
   returned: 8,
   /** Worker → supervisor: the checkpoint has its final name. Empty. */
   saved: 9,

@@ -29,7 +29,7 @@ template <int D>
 struct DeltaRows {
   uint4 y[2][D / 32];
 
-  // `rows` of the tile's rows exist from this thread's first one on, which begins at y; rows lie `stride` apart.
+  // `rows` of the tile's rows exist from this thread's first one on, which lies at `first`; rows lie `stride` apart.
   __device__ void load(const bf16* first, int64_t stride, int rows) {
     const int lane = threadIdx.x % 32;
 #pragma unroll
